@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace trilby::auth {
+
+/// Whether a peer's numeric address is on this machine: 127.0.0.0/8, ::1, or such an IPv4 address mapped into
+/// IPv6. Anything that is not an address is not.
+bool is_loopback(const std::string& address);
+
+}  // namespace trilby::auth

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auth/password_hash.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+namespace trilby::auth {
+namespace {
+
+constexpr std::size_t salt_size = 4;
+
+struct Named {
+    PasswordHash::Algorithm algorithm;
+    std::string_view name;
+    std::size_t digest_size;
+    const EVP_MD* (*digest)();
+};
+
+constexpr std::array algorithms{
+    Named{PasswordHash::Algorithm::sha256, "rabbit_password_hashing_sha256", 32, &EVP_sha256},
+    Named{PasswordHash::Algorithm::sha512, "rabbit_password_hashing_sha512", 64, &EVP_sha512},
+    Named{PasswordHash::Algorithm::md5, "rabbit_password_hashing_md5", 16, &EVP_md5},
+};
+
+const Named& named(PasswordHash::Algorithm algorithm) {
+    return *std::ranges::find(algorithms, algorithm, &Named::algorithm);
+}
+
+const unsigned char* octets(std::string_view bytes) {
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+std::string encode_base64(std::string_view bytes) {
+    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL adds a terminating zero
+    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), octets(bytes),
+                                     static_cast<int>(bytes.size()));
+    text.resize(static_cast<std::size_t>(size));
+    return text;
+}
+
+/// Canonical base64 only: OpenSSL forgives white space and misplaced padding, so the result is encoded again.
+std::optional<std::string> decode_base64(std::string_view text) {
+    constexpr std::size_t longest_hash = 1024;
+    if (text.size() % 4 != 0 || text.size() > longest_hash) return std::nullopt;
+    std::string bytes(text.size() / 4 * 3, '\0');
+    const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), octets(text),
+                                     static_cast<int>(text.size()));
+    if (size < 0) return std::nullopt;
+    const auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0);
+    bytes.resize(static_cast<std::size_t>(size) - padding);
+    if (encode_base64(bytes) != text) return std::nullopt;
+    return bytes;
+}
+
+std::string salted_digest(const Named& algorithm, std::string_view salt, std::string_view password) {
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+    if (!context) throw std::bad_alloc{};
+    std::string result{salt};
+    result.resize(salt_size + algorithm.digest_size);
+    unsigned int size = 0;
+    if (EVP_DigestInit_ex(context.get(), algorithm.digest(), nullptr) != 1 ||
+        EVP_DigestUpdate(context.get(), salt.data(), salt.size()) != 1 ||
+        EVP_DigestUpdate(context.get(), password.data(), password.size()) != 1 ||
+        EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(result.data() + salt_size),
+                           &size) != 1 ||
+        size != algorithm.digest_size) {
+        return {};  // the machine's OpenSSL refuses this digest (md5 under a strict policy): nothing matches
+    }
+    return result;
+}
+
+}  // namespace
+
+std::expected<PasswordHash, std::string> PasswordHash::from_base64(std::string_view hash,
+                                                                   std::string_view algorithm_name) {
+    if (algorithm_name.empty()) algorithm_name = algorithms.front().name;
+    const auto algorithm = std::ranges::find(algorithms, algorithm_name, &Named::name);
+    if (algorithm == algorithms.end()) {
+        return std::unexpected(fmt::format(
+            "the hashing algorithm '{}' is unknown; use rabbit_password_hashing_sha256, _sha512 or _md5",
+            algorithm_name));
+    }
+    PasswordHash result;
+    result.algorithm_ = algorithm->algorithm;
+    if (hash.empty()) return result;
+    auto bytes = decode_base64(hash);
+    if (!bytes) return std::unexpected("the password hash is not base64");
+    if (bytes->size() != salt_size + algorithm->digest_size) {
+        return std::unexpected(
+            fmt::format("the password hash has {} bytes where {} needs {} (4 of salt and the digest); "
+                        "a user without a password has the empty hash \"\"",
+                        bytes->size(), algorithm->name, salt_size + algorithm->digest_size));
+    }
+    result.salted_ = std::move(*bytes);
+    return result;
+}
+
+PasswordHash PasswordHash::of(std::string_view password) {
+    std::string salt(salt_size, '\0');
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(salt.data()), static_cast<int>(salt.size())) != 1) {
+        throw std::runtime_error("OpenSSL has no random bytes for the salt of a password");
+    }
+    PasswordHash result;
+    result.salted_ = salted_digest(named(result.algorithm_), salt, password);
+    return result;
+}
+
+bool PasswordHash::matches(std::string_view password) const {
+    if (empty()) return false;
+    const std::string other =
+        salted_digest(named(algorithm_), std::string_view{salted_}.substr(0, salt_size), password);
+    return other.size() == salted_.size() && CRYPTO_memcmp(other.data(), salted_.data(), other.size()) == 0;
+}
+
+std::string PasswordHash::base64() const {
+    return encode_base64(salted_);
+}
+
+std::string_view PasswordHash::algorithm() const {
+    return named(algorithm_).name;
+}
+
+}  // namespace trilby::auth
