@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/commands.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "client/command.hpp"
+#include "client/json_text.hpp"
+
+namespace trilby::client {
+
+void add_client_commands(CLI::App& app, int& exit_code) {
+    add_publish_command(app, exit_code);
+    add_subscribe_command(app, exit_code);
+    add_replay_command(app, exit_code);
+}
+
+void BrokerOptions::add_to(CLI::App& command) {
+    command
+        .add_option("--url", url,
+                    "The broker, by default amqp://guest:guest@127.0.0.1:5672/%2F (also in TRILBY_URL)")
+        ->option_text("URL")
+        ->envname("TRILBY_URL");
+    command.add_option("--exchange", exchange, "The exchange to use, by default amq.topic")
+        ->option_text("NAME");
+}
+
+std::unexpected<Failed> BrokerOptions::explain(const Error& error) const {
+    const auto parsed = Url::parse(url);
+    const std::string broker = parsed ? parsed->address() : url;
+    // What the broker said may hold what somebody else named; it goes to a terminal.
+    const std::string said = printable(error.text);
+    if (error.code == 0 && error.text.starts_with("No broker answers"))
+        return trouble(said + ". Start one with `trilby serve`, or say with --url where it is.");
+    if (error.code == 0) return trouble(fmt::format("Lost the broker at {}: {}.", broker, said));
+    if (error.code == 403 && error.text.find("ogin") != std::string::npos)
+        return trouble(
+            fmt::format("The broker at {} refused the login of '{}': check user and password in --url.",
+                        broker, parsed ? parsed->user : std::string()));
+    if (error.code == 403)
+        return trouble(fmt::format(
+            "Not allowed: {}. Ask for the permission, or log in as another user with --url.", said));
+    if (error.code == 404 && error.text.find("exchange") != std::string::npos)
+        return trouble(
+            fmt::format("There is no exchange '{}' at {}: name another with --exchange.", exchange, broker));
+    if (error.code == 530)
+        return trouble(fmt::format(
+            "The broker at {} did not let us in ({}): check the virtual host in --url.", broker, said));
+    return trouble(fmt::format("The broker at {} refused: {}.", broker, said));
+}
+
+std::expected<Session, Failed> Session::open(const BrokerOptions& options, std::string name) {
+    const auto url = Url::parse(options.url);
+    if (!url) return usage(url.error());
+    auto connection = Connection::open(*url, {.name = std::move(name)});
+    if (!connection) return options.explain(connection.error());
+    const auto channel = (*connection)->open_channel();
+    if (!channel) return options.explain(channel.error());
+    return Session{std::move(*connection), *channel};
+}
+
+int report(const Done& done) {
+    if (done) return 0;
+    std::fflush(stdout);
+    fmt::print(stderr, "trilby: {}\n", done.error().sentence);
+    return static_cast<int>(done.error().kind);
+}
+
+}  // namespace trilby::client
