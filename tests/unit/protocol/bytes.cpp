@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/bytes.hpp"
+
 #include <string>
 #include <string_view>
 
 #include <doctest/doctest.h>
 
-#include "protocol/bytes.hpp"
 #include "tests/unit/protocol/random_values.hpp"
 
 using namespace trilby::protocol;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/field_table.hpp"
+
 #include <iterator>
 #include <limits>
 #include <string>
@@ -7,7 +9,6 @@
 
 #include <doctest/doctest.h>
 
-#include "protocol/field_table.hpp"
 #include "tests/unit/protocol/random_values.hpp"
 
 using namespace trilby::protocol;

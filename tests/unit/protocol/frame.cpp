@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/frame.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "protocol/frame.hpp"
 #include "protocol/properties.hpp"
 
 using namespace trilby::protocol;

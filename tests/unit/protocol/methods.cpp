@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/methods.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,7 +10,6 @@
 
 #include <doctest/doctest.h>
 
-#include "protocol/methods.hpp"
 #include "tests/unit/protocol/random_values.hpp"
 
 using namespace trilby::protocol;

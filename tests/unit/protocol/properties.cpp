@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/properties.hpp"
+
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -6,7 +8,6 @@
 #include <doctest/doctest.h>
 
 #include "protocol/bytes.hpp"
-#include "protocol/properties.hpp"
 #include "tests/unit/protocol/random_values.hpp"
 
 using namespace trilby::protocol;
