@@ -88,8 +88,9 @@ struct Definitions {
 /// `queues[3]: "durable" must be true or false, not "yes"`. Whether names refer to something is not checked.
 std::expected<Definitions, std::string> parse_definitions(std::string_view json);
 
-/// What parse_definitions reads back, each section in the order it has here, one entry a line. JSON has fewer types
-/// than field tables: integers and floats come back as `l` and `d`. Bytes that are not UTF-8 come back as U+FFFD.
+/// What parse_definitions reads back, each section in the order it has here, one entry a line. JSON has fewer
+/// types than field tables: integers and floats come back as `l` and `d`. Bytes that are not UTF-8 come back
+/// as U+FFFD.
 std::string to_json(const Definitions& definitions);
 
 }  // namespace trilby::broker

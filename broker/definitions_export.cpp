@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "broker/definitions.hpp"
+#include "broker/json_table.hpp"
+
+namespace trilby::broker {
+namespace {
+
+/// One JSON object on one line; its keys come out in the order of the calls.
+class Line {
+  public:
+    explicit Line(std::string& out) : out_(out) { out_ += '{'; }
+
+    Line& text(std::string_view key, std::string_view value) {
+        begin(key);
+        append_json_string(out_, value);
+        return *this;
+    }
+    Line& flag(std::string_view key, bool value) {
+        begin(key);
+        out_ += value ? "true" : "false";
+        return *this;
+    }
+    Line& list(std::string_view key, const std::vector<std::string>& values) {
+        begin(key);
+        out_ += '[';
+        std::string_view separator;
+        for (const auto& value : values) {
+            out_ += separator;
+            append_json_string(out_, value);
+            separator = ",";
+        }
+        out_ += ']';
+        return *this;
+    }
+    Line& table(std::string_view key, std::string_view raw) {
+        begin(key);
+        append_json(out_, protocol::TableView{raw});
+        return *this;
+    }
+    void end() { out_ += '}'; }
+
+  private:
+    void begin(std::string_view key) {
+        out_ += separator_;
+        append_json_string(out_, key);
+        out_ += ':';
+        separator_ = ",";
+    }
+
+    std::string& out_;
+    std::string_view separator_;
+};
+
+void append(std::string& out, const VhostDefinition& vhost) {
+    Line line{out};
+    line.text("name", vhost.name).text("description", vhost.description).list("tags", vhost.tags);
+    if (!vhost.default_queue_type.empty()) line.text("default_queue_type", vhost.default_queue_type);
+    line.end();
+}
+
+void append(std::string& out, const UserDefinition& user) {
+    Line{out}
+        .text("name", user.name)
+        .text("password_hash", user.password_hash)
+        .text("hashing_algorithm", user.hashing_algorithm)
+        .list("tags", user.tags)
+        .table("limits", "")
+        .end();
+}
+
+void append(std::string& out, const PermissionDefinition& row) {
+    Line{out}
+        .text("user", row.user)
+        .text("vhost", row.vhost)
+        .text("configure", row.configure)
+        .text("write", row.write)
+        .text("read", row.read)
+        .end();
+}
+
+void append(std::string& out, const TopicPermissionDefinition& row) {
+    Line{out}
+        .text("user", row.user)
+        .text("vhost", row.vhost)
+        .text("exchange", row.exchange)
+        .text("write", row.write)
+        .text("read", row.read)
+        .end();
+}
+
+void append(std::string& out, const ExchangeDefinition& exchange) {
+    Line{out}
+        .text("name", exchange.name)
+        .text("vhost", exchange.vhost)
+        .text("type", exchange.type)
+        .flag("durable", exchange.durable)
+        .flag("auto_delete", exchange.auto_delete)
+        .flag("internal", exchange.internal)
+        .table("arguments", exchange.arguments)
+        .end();
+}
+
+void append(std::string& out, const QueueDefinition& queue) {
+    Line{out}
+        .text("name", queue.name)
+        .text("vhost", queue.vhost)
+        .flag("durable", queue.durable)
+        .flag("auto_delete", queue.auto_delete)
+        .table("arguments", queue.arguments)
+        .end();
+}
+
+void append(std::string& out, const BindingDefinition& binding) {
+    Line{out}
+        .text("source", binding.source)
+        .text("vhost", binding.vhost)
+        .text("destination", binding.destination)
+        .text("destination_type", binding.destination_is_queue ? "queue" : "exchange")
+        .text("routing_key", binding.routing_key)
+        .table("arguments", binding.arguments)
+        .end();
+}
+
+void append(std::string& out, const VerbatimDefinition& definition) {
+    out += definition.json;
+}
+
+template <class Definition>
+void append_section(std::string& out, std::string_view name, const std::vector<Definition>& definitions) {
+    out += fmt::format(",\n\"{}\":[", name);
+    std::string_view separator = "\n";
+    for (const auto& definition : definitions) {
+        out += separator;
+        append(out, definition);
+        separator = ",\n";
+    }
+    out += ']';
+}
+
+}  // namespace
+
+std::string to_json(const Definitions& definitions) {
+    std::string out = "{\"rabbit_version\":";
+    append_json_string(out, definitions.rabbit_version);
+    out += ",\n\"rabbitmq_version\":";
+    append_json_string(out, definitions.rabbit_version);
+    append_section(out, "users", definitions.users);
+    append_section(out, "vhosts", definitions.vhosts);
+    append_section(out, "permissions", definitions.permissions);
+    append_section(out, "topic_permissions", definitions.topic_permissions);
+    append_section(out, "parameters", definitions.parameters);
+    append_section(out, "global_parameters", definitions.global_parameters);
+    append_section(out, "policies", definitions.policies);
+    append_section(out, "queues", definitions.queues);
+    append_section(out, "exchanges", definitions.exchanges);
+    append_section(out, "bindings", definitions.bindings);
+    return out += "}\n";
+}
+
+}  // namespace trilby::broker
