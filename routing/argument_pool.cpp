@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/argument_pool.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "routing/hash.hpp"
+
+namespace trilby::routing {
+namespace {
+
+/// The same bytes for the same fields in any order.
+std::string canonical(protocol::TableView arguments) {
+    std::vector<protocol::TableView::Field> fields(arguments.begin(), arguments.end());
+    std::ranges::sort(fields, {}, [](const auto& field) {
+        return std::tuple(field.name, field.value.type, field.value.bytes);
+    });
+    protocol::TableBuilder builder;
+    for (auto field : fields) {
+        if (field.value.type == 'L') field.value.type = 'l';  // read as signed, so no other value
+        builder.value(field.name, field.value);
+    }
+    return builder.take();
+}
+
+}  // namespace
+
+ArgumentsId ArgumentPool::intern(protocol::TableView arguments) {
+    if (arguments.empty()) return 0;
+    const std::string form = canonical(arguments);
+    const auto hash = static_cast<std::uint32_t>(hash_bytes(form));
+    auto id = index_.find(hash, [&](ArgumentsId each) { return canonical(get(each)) == form; });
+    if (id == FlatIndex::none) {
+        if (entries_.end() == 0) entries_.add();  // number 0
+        id = entries_.add();
+        entries_[id] = {std::string(arguments.raw()), hash, 0};
+        index_.insert(hash, id);
+    }
+    ++entries_[id].users;
+    return id;
+}
+
+void ArgumentPool::release(ArgumentsId id) {
+    if (id == 0 || --entries_[id].users > 0) return;
+    index_.erase(entries_[id].hash, id);
+    entries_.remove(id);
+}
+
+}  // namespace trilby::routing

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "protocol/field_table.hpp"
+#include "routing/flat_table.hpp"
+#include "routing/slab.hpp"
+
+namespace trilby::routing {
+
+using ArgumentsId = std::uint32_t;
+
+/// The argument tables of bindings, each once. Two tables are the same when they have the same fields with the same
+/// types and values, in any order. Number 0 is the empty table, which costs nothing.
+class ArgumentPool {
+  public:
+    /// Adds a user.
+    ArgumentsId intern(protocol::TableView arguments);
+    void release(ArgumentsId id);
+    /// As first given. Stays until the last user has released it.
+    protocol::TableView get(ArgumentsId id) const {
+        return id == 0 ? protocol::TableView() : protocol::TableView(entries_[id].raw);
+    }
+
+  private:
+    struct Entry {
+        std::string raw;
+        std::uint32_t hash = 0;
+        std::uint32_t users = 0;
+    };
+
+    Slab<Entry, 6> entries_;
+    FlatIndex index_;
+};
+
+}  // namespace trilby::routing

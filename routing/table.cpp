@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/table.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "protocol/erlang_text.hpp"
+
+namespace trilby::routing {
+namespace {
+
+bool depends_on_key(ExchangeType type) { return type == ExchangeType::direct || type == ExchangeType::topic; }
+
+}  // namespace
+
+Table::Table() : exact_(bindings_.texts()), walk_(trie_), collector_(lists_) {}
+
+ExchangeIndex Table::add_exchange(std::string_view name, ExchangeType type) {
+    assert(!find_exchange(name));
+    auto index = static_cast<ExchangeIndex>(exchanges_.size());
+    if (free_exchanges_.empty()) {
+        exchanges_.emplace_back();
+    } else {
+        index = free_exchanges_.back();
+        free_exchanges_.pop_back();
+    }
+    Exchange& exchange = exchanges_[index];
+    exchange.in_use = true;
+    exchange.type = type;
+    exchange.name = name;
+    if (type == ExchangeType::headers) exchange.headers = std::make_unique<HeaderIndex>();
+    exact_.assign(ExactKeys::exchange_names, name, Target::queue(index));
+    collector_.know_exchange(index);
+    ++generation_;
+    return index;
+}
+
+void Table::remove_exchange(ExchangeIndex index) {
+    for (auto id = bindings_.first_from(index); id != no_binding; id = bindings_.first_from(index)) remove_binding(id);
+    const Destination itself{Destination::Kind::exchange, index};
+    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself)) remove_binding(id);
+    Exchange& exchange = exchanges_[index];
+    exact_.assign(ExactKeys::exchange_names, exchange.name, Target());
+    if (exchange.trie_root != 0) trie_.remove_root(exchange.trie_root);
+    exchange = Exchange{};
+    free_exchanges_.push_back(index);
+    ++generation_;
+}
+
+std::optional<ExchangeIndex> Table::find_exchange(std::string_view name) const {
+    const Target* found = exact_.find(ExactKeys::exchange_names, name);
+    return found ? std::optional(found->index()) : std::nullopt;
+}
+
+void Table::set_alternate(ExchangeIndex exchange, std::string_view name) {
+    exchanges_[exchange].alternate = name;
+    ++generation_;
+}
+
+void Table::add_queue(std::string_view name, QueueIndex queue) {
+    if (queue >= queue_names_.size()) queue_names_.resize(queue + 1);
+    queue_names_[queue] = name;
+    exact_.assign(ExactKeys::queue_names, name, Target::queue(queue));
+    ++generation_;
+}
+
+void Table::remove_queue(QueueIndex queue) {
+    const Destination itself{Destination::Kind::queue, queue};
+    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself)) remove_binding(id);
+    if (queue < queue_names_.size()) {
+        exact_.assign(ExactKeys::queue_names, queue_names_[queue], Target());
+        queue_names_[queue].clear();
+    }
+    ++generation_;
+}
+
+std::optional<QueueIndex> Table::find_queue(std::string_view name) const {
+    const Target* found = exact_.find(ExactKeys::queue_names, name);
+    return found ? std::optional(found->index()) : std::nullopt;
+}
+
+bool Table::bind(ExchangeIndex source, Destination destination, std::string_view key,
+                 protocol::TableView arguments) {
+    const BindingId id = bindings_.add(source, destination, key, arguments);
+    if (id == no_binding) return false;
+    if (destination.kind == Destination::Kind::queue) collector_.know_queue(destination.index);
+    attach(id);
+    ++generation_;
+    return true;
+}
+
+bool Table::unbind(ExchangeIndex source, Destination destination, std::string_view key,
+                   protocol::TableView arguments) {
+    const BindingId id = bindings_.find(source, destination, key, arguments);
+    if (id == no_binding) return false;
+    remove_binding(id);
+    return true;
+}
+
+void Table::remove_binding(BindingId id) {
+    detach(id);
+    bindings_.remove(id);
+    ++generation_;
+}
+
+std::uint32_t Table::list_for(ExchangeIndex exchange, std::string_view pattern) {
+    TextPool& texts = bindings_.texts();
+    const TextId text = texts.intern(pattern);
+    if (const auto found = lists_.find(exchange, text); found != PatternLists::none) {
+        texts.release(text);
+        return found;
+    }
+    return lists_.add(exchange, text);
+}
+
+void Table::attach(BindingId id) {
+    Binding& binding = bindings_[id];
+    const Exchange& exchange = exchanges_[binding.source];
+    if (exchange.type == ExchangeType::headers) {
+        binding.list = exchange.headers->add(binding.destination, bindings_.arguments(id));
+        return;
+    }
+    const std::string_view key = bindings_.key(id);
+    switch (exchange.type) {
+        case ExchangeType::fanout: binding.list = list_for(binding.source, ""); break;
+        case ExchangeType::topic:
+            binding.list = list_for(binding.source, has_wildcards(key) ? TopicPattern(key).text() : key);
+            break;
+        default: binding.list = list_for(binding.source, key);
+    }
+    PatternList& list = lists_[binding.list];
+    const Target before = lists_.target(binding.list);
+    binding.position = list.size();
+    list.push({binding.destination, id});
+    const Target after = lists_.target(binding.list);
+    if (before != after) lead(binding.source, bindings_.texts().get(list.pattern), after);
+}
+
+void Table::detach(BindingId id) {
+    const Binding& binding = bindings_[id];
+    if (HeaderIndex* const headers = exchanges_[binding.source].headers.get()) {
+        headers->remove(binding.list);
+        return;
+    }
+    PatternList& list = lists_[binding.list];
+    const Target before = lists_.target(binding.list);
+    list.remove(binding.position);
+    if (binding.position < list.size()) {
+        bindings_[list.entries()[binding.position].binding].position = binding.position;
+    }
+    const Target after = lists_.target(binding.list);
+    if (before != after) lead(binding.source, bindings_.texts().get(list.pattern), after);
+    if (list.size() > 0) return;
+    bindings_.texts().release(list.pattern);
+    lists_.remove(binding.list);
+}
+
+/// What messages of the exchange that fit the pattern are led to from now on.
+void Table::lead(ExchangeIndex index, std::string_view pattern, Target target) {
+    Exchange& exchange = exchanges_[index];
+    switch (exchange.type) {
+        case ExchangeType::headers: return;
+        case ExchangeType::fanout: exchange.everything = target; return;
+        case ExchangeType::direct: exact_.assign(index, pattern, target); return;
+        case ExchangeType::topic: break;
+    }
+    if (!has_wildcards(pattern)) {
+        exact_.assign(index, pattern, target);
+        return;
+    }
+    if (exchange.trie_root == 0) exchange.trie_root = trie_.add_root();
+    const TopicPattern words(pattern);
+    trie_.assign(exchange.trie_root, words.words(), target);
+    walk_.make_room();
+}
+
+template <class Sink>
+void Table::match(ExchangeIndex index, std::string_view key, std::uint64_t hash, std::string_view headers,
+                  Sink& sink) {
+    const Exchange& exchange = exchanges_[index];
+    switch (exchange.type) {
+        case ExchangeType::fanout:
+            if (!exchange.everything.none()) sink.matched(exchange.everything);
+            return;
+        case ExchangeType::headers: exchange.headers->match(protocol::TableView(headers), sink); return;
+        case ExchangeType::topic:
+            if (exchange.trie_root != 0) walk_.run(exchange.trie_root, key, sink);
+            [[fallthrough]];
+        case ExchangeType::direct:
+            if (const Target* target = exact_.find(index, key, hash)) sink.matched(*target);
+    }
+}
+
+std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::string_view key, std::string_view headers) {
+    return route(exchange, std::span(&key, 1), headers);
+}
+
+std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::span<const std::string_view> keys,
+                                         std::string_view headers) {
+    collector_.begin();
+    collector_.pass_on(exchange);
+    while (collector_.more_exchanges()) {
+        const ExchangeIndex index = collector_.next_exchange();
+        const auto before = collector_.matches();
+        for (const auto key : keys) {
+            match(index, key, hash_bytes(key), headers, collector_);
+            if (!depends_on_key(exchanges_[index].type)) break;
+        }
+        if (collector_.matches() != before) continue;
+        if (const auto& alternate = exchanges_[index].alternate; !alternate.empty()) {
+            if (const auto next = find_exchange(alternate)) collector_.pass_on(*next);
+        }
+    }
+    return collector_.queues();
+}
+
+std::span<const QueueIndex> Table::route_default(std::string_view key) {
+    const Target* found = exact_.find(ExactKeys::queue_names, key);
+    if (!found) return {};
+    default_result_ = found->index();
+    return {&default_result_, 1};
+}
+
+namespace {
+
+/// Gathers which bindings match, each once: a target by its place, for a pattern has one.
+struct Gather {
+    void matched(const Target& target) { targets.push_back(&target); }
+    void matched(PackedDestination, std::uint32_t entry) { entries.push_back(entry); }
+
+    template <class Each>
+    static void make_distinct(std::vector<Each>& all) {
+        std::ranges::sort(all);
+        all.erase(std::ranges::unique(all).begin(), all.end());
+    }
+
+    std::vector<const Target*> targets;
+    std::vector<std::uint32_t> entries;
+};
+
+}  // namespace
+
+std::size_t Table::matching_bindings(ExchangeIndex exchange, std::string_view key, std::string_view headers) {
+    Gather gather;
+    match(exchange, key, hash_bytes(key), headers, gather);
+    Gather::make_distinct(gather.targets);
+    Gather::make_distinct(gather.entries);
+    std::size_t count = gather.entries.size();
+    for (const Target* target : gather.targets) count += target->is_list() ? lists_[target->index()].size() : 1;
+    return count;
+}
+
+std::optional<std::string> headers_binding_error(protocol::TableView arguments) {
+    const auto match = arguments.find("x-match");
+    if (!match) return std::nullopt;
+    if (match->type != 'S') {
+        return "Invalid x-match field type " + std::string(protocol::type_word(match->type)) + " (value " +
+               protocol::to_text(*match) + "); expected longstr";
+    }
+    for (const std::string_view known : {"all", "any", "all-with-x", "any-with-x"}) {
+        if (match->bytes == known) return std::nullopt;
+    }
+    return "Invalid x-match field value " + protocol::erlang_binary(match->bytes) +
+           "; expected all, any, all-with-x, or any-with-x";
+}
+
+}  // namespace trilby::routing

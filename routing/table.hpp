@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/field_table.hpp"
+#include "routing/bindings.hpp"
+#include "routing/collector.hpp"
+#include "routing/destination.hpp"
+#include "routing/exact_keys.hpp"
+#include "routing/header_index.hpp"
+#include "routing/pattern_lists.hpp"
+#include "routing/topic_trie.hpp"
+#include "routing/topic_walk.hpp"
+
+namespace trilby::routing {
+
+/// The exchanges and bindings of one virtual host, and the way of a message through them. One thread.
+/// Names and keys have at most 255 bytes. An index that is not in use must not be passed in.
+class Table {
+  public:
+    Table();
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+
+    /// The name must be new.
+    ExchangeIndex add_exchange(std::string_view name, ExchangeType type);
+    /// With all bindings from it and to it. O(these).
+    void remove_exchange(ExchangeIndex exchange);
+    std::optional<ExchangeIndex> find_exchange(std::string_view name) const;
+    /// Where messages go that lead nowhere from here. The name is looked up when it is needed: it need not exist.
+    /// Empty: none.
+    void set_alternate(ExchangeIndex exchange, std::string_view name);
+
+    /// The default exchange leads to the queue from now on.
+    void add_queue(std::string_view name, QueueIndex queue);
+    /// With all bindings to it. O(these).
+    void remove_queue(QueueIndex queue);
+    std::optional<QueueIndex> find_queue(std::string_view name) const;
+
+    /// False: it was there already, with the same arguments in any order.
+    bool bind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
+    /// False: it was not there.
+    bool unbind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
+
+    /// How many bindings have it as source. O(1).
+    std::size_t bindings_from(ExchangeIndex exchange) const { return bindings_.count_from(exchange); }
+    std::size_t bindings() const { return bindings_.size(); }
+
+    /// visit(ExchangeIndex source, std::string_view key, protocol::TableView arguments). It must not change the table.
+    template <class Visit>
+    void each_binding_of(Destination destination, Visit visit) const {
+        for (auto id = bindings_.first_to(destination); id != no_binding; id = bindings_.next_to(id)) {
+            visit(bindings_[id].source, bindings_.key(id), bindings_.arguments(id));
+        }
+    }
+    /// visit(Destination destination, std::string_view key, protocol::TableView arguments), likewise.
+    template <class Visit>
+    void each_binding_from(ExchangeIndex source, Visit visit) const {
+        for (auto id = bindings_.first_from(source); id != no_binding; id = bindings_.next_from(id)) {
+            visit(bindings_[id].destination.unpack(), bindings_.key(id), bindings_.arguments(id));
+        }
+    }
+
+    /// The queues that a message published to the exchange goes to, each once, in no particular order: through its
+    /// bindings, through exchanges bound to it, and through alternate exchanges. `headers` are the bytes of the
+    /// header table without their length, empty if there is none. Never allocates, but for room in the cache the
+    /// first time. The result is valid until the next call of any member that is not const.
+    std::span<const QueueIndex> route(ExchangeIndex exchange, std::string_view key, std::string_view headers);
+    /// The same for a message with several keys (CC and BCC): the union.
+    std::span<const QueueIndex> route(ExchangeIndex exchange, std::span<const std::string_view> keys,
+                                      std::string_view headers);
+    /// Through the default exchange: the queue with that name, if there is one.
+    std::span<const QueueIndex> route_default(std::string_view key);
+
+    /// How many bindings of this very exchange a message matches. For statistics and tests: it may allocate.
+    std::size_t matching_bindings(ExchangeIndex exchange, std::string_view key, std::string_view headers);
+
+    /// Another number whenever any route may have changed.
+    std::uint64_t generation() const { return generation_; }
+
+  private:
+    struct Exchange {
+        bool in_use = false;
+        ExchangeType type = ExchangeType::direct;
+        std::string name;
+        std::string alternate;
+        Target everything;            // of a fanout exchange
+        std::uint32_t trie_root = 0;  // of a topic exchange, 0 while it has no pattern with a wildcard
+        std::unique_ptr<HeaderIndex> headers;
+    };
+
+    void attach(BindingId id);
+    void detach(BindingId id);
+    void remove_binding(BindingId id);
+    std::uint32_t list_for(ExchangeIndex exchange, std::string_view pattern);
+    void lead(ExchangeIndex exchange, std::string_view pattern, Target target);
+    template <class Sink>
+    void match(ExchangeIndex exchange, std::string_view key, std::uint64_t hash, std::string_view headers, Sink& sink);
+    void pass_through(std::span<const std::string_view> keys, std::string_view headers);
+
+    Bindings bindings_;
+    PatternLists lists_;
+    ExactKeys exact_;
+    TopicTrie trie_;
+    TopicWalk walk_;
+    Collector collector_;
+    std::vector<Exchange> exchanges_;
+    std::vector<ExchangeIndex> free_exchanges_;
+    std::vector<std::string> queue_names_;  // by index; empty: not there
+    QueueIndex default_result_ = 0;
+    std::uint64_t generation_ = 0;
+};
+
+/// Why a headers exchange does not take these arguments, as the text of a 406, or nothing if it does.
+std::optional<std::string> headers_binding_error(protocol::TableView arguments);
+
+}  // namespace trilby::routing

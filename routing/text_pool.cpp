@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/text_pool.hpp"
+
+#include <cassert>
+
+namespace trilby::routing {
+
+TextId TextPool::allocate(std::size_t granules) {
+    if (const auto reusable = free_.find(granules); reusable != free_.end() && !reusable->second.empty()) {
+        const TextId id = reusable->second.back();
+        reusable->second.pop_back();
+        return id;
+    }
+    if (used_in_last_ + granules > chunk_granules) {
+        chunks_.push_back(std::make_unique_for_overwrite<char[]>(chunk_granules * granule));
+        used_in_last_ = 0;
+    }
+    const auto id = static_cast<TextId>((chunks_.size() - 1) * chunk_granules + used_in_last_);
+    used_in_last_ += granules;
+    return id;
+}
+
+TextId TextPool::intern(std::string_view text) {
+    assert(text.size() <= 0xFFFF);
+    const std::uint64_t hash = hash_bytes(text);
+    if (const TextId found = find(text, hash); found != none) {
+        set_users(found, head(found).users + 1);
+        return found;
+    }
+    const TextId id = allocate((head_size + text.size() + granule - 1) / granule);
+    set_users(id, 1);
+    const auto size = static_cast<std::uint16_t>(text.size());
+    std::memcpy(place(id) + sizeof(Head::users), &size, sizeof size);
+    if (!text.empty()) std::memcpy(place(id) + head_size, text.data(), text.size());
+    index_.insert(static_cast<std::uint32_t>(hash), id);
+    return id;
+}
+
+void TextPool::release(TextId id) {
+    const Head old = head(id);
+    set_users(id, old.users - 1);
+    if (old.users > 1) return;
+    index_.erase(static_cast<std::uint32_t>(hash_bytes(get(id))), id);
+    free_[(head_size + old.size + granule - 1) / granule].push_back(id);
+}
+
+}  // namespace trilby::routing

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/topic_pattern.hpp"
+
+namespace trilby::routing {
+
+TopicPattern::TopicPattern(std::string_view pattern) {
+    using Kind = Word::Kind;
+    bool hash_waits = false;  // stars go before it, more of it are one
+    bool floating = false;
+    std::uint32_t before = 0;
+    const auto put = [&](Kind kind, WordView view) {
+        words_.push_back({kind, floating, before, view});
+        if (kind == Kind::hash) {
+            floating = true;
+        } else {
+            ++before;
+        }
+    };
+    for (WordCursor cursor(pattern); !cursor.done();) {
+        const auto view = cursor.next();
+        if (view.text == "#") {
+            hash_waits = true;
+        } else if (view.text == "*") {
+            put(Kind::star, view);
+        } else {
+            if (hash_waits) put(Kind::hash, {});
+            hash_waits = false;
+            put(Kind::literal, view);
+        }
+    }
+    if (hash_waits) put(Kind::hash, {});
+}
+
+std::string TopicPattern::text() const {
+    std::string text;
+    for (const auto& word : words_) {
+        if (!text.empty() || &word != words_.data()) text += '.';
+        switch (word.kind) {
+            case Word::Kind::star: text += '*'; break;
+            case Word::Kind::hash: text += '#'; break;
+            case Word::Kind::literal: text += word.view.text; break;
+        }
+    }
+    return text;
+}
+
+}  // namespace trilby::routing

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/topic_walk.hpp"
+
+#include <algorithm>
+
+namespace trilby::routing {
+
+void TopicWalk::make_room() {
+    if (trie_.nodes_.end() <= room_) return;
+    room_ = std::max<std::size_t>(64, trie_.nodes_.end() * 2);
+    now_ = std::make_unique<Target[]>(room_);
+    next_ = std::make_unique<Target[]>(room_);
+    behind_hash_ = std::make_unique_for_overwrite<std::uint32_t[]>(room_);
+}
+
+void TopicWalk::forget_walks() {
+    for (std::uint32_t index = 0; index < trie_.nodes_.end(); ++index) trie_.nodes_[index].active = 0;
+    walk_ = 1;
+}
+
+struct TopicWalk::Keep {
+    void matched(const Target& target) {
+        if (start.matched_count == Start::room) {
+            start.usable = false;
+        } else {
+            start.matched[start.matched_count++] = target;
+        }
+    }
+    Start& start;
+};
+
+TopicWalk::Start TopicWalk::start_after(std::uint32_t root, std::string_view words) {
+    Start start;
+    start.usable = true;
+    Keep keep{start};
+    begin(root);
+    WordCursor key(words);
+    for (WordView word = key.next(); !key.done(); word = key.next()) step(word, false, keep);
+    if (now_count_ > Start::room || behind_hash_count_ > Start::room) {
+        start.usable = false;
+        return start;
+    }
+    std::copy_n(now_.get(), now_count_, start.nodes.begin());
+    std::copy_n(behind_hash_.get(), behind_hash_count_, start.behind_hash.begin());
+    start.node_count = static_cast<std::uint8_t>(now_count_);
+    start.behind_hash_count = static_cast<std::uint8_t>(behind_hash_count_);
+    start.words = words_;
+    return start;
+}
+
+}  // namespace trilby::routing

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "routing/topic_key.hpp"
+#include "routing/topic_trie.hpp"
+
+namespace trilby::routing {
+
+/// Walks a trie by the words of a key, all alternatives side by side, and hands the target of each pattern that
+/// matches to `sink.matched(const Target&)`, perhaps several times.
+///
+/// Before each word the walk has two sets of nodes: those that the words so far lead to, each at most once for it
+/// has one parent; and the nodes behind a `#`, which stay once they are reached. A node behind a `#` is entered at
+/// most once in a walk, so a key of n words costs at most n visits of each node, whatever the patterns.
+class TopicWalk {
+  public:
+    /// The state of a walk between two words, small enough to be kept.
+    struct Start {
+        static constexpr std::size_t room = 24;
+        std::array<Target, room> nodes, matched;
+        std::array<std::uint32_t, room> behind_hash;
+        std::uint8_t node_count = 0, matched_count = 0, behind_hash_count = 0;
+        std::uint32_t words = 0;
+        bool usable = false;  // there was room for it all
+    };
+
+    explicit TopicWalk(TopicTrie& trie) : trie_(trie) {}
+
+    /// To be called after patterns are added: the walk itself never allocates.
+    void make_room();
+
+    template <class Sink>
+    void run(std::uint32_t root, std::string_view key, Sink& sink) {
+        begin(root);
+        go_on(WordCursor(key), sink);
+    }
+
+    /// `key` from `start_size` on, where `start` was made from its first `start_size` bytes by `start_after`.
+    template <class Sink>
+    void run(const Start& start, std::string_view key, std::size_t start_size, Sink& sink) {
+        for (std::size_t i = 0; i < start.matched_count; ++i) sink.matched(start.matched[i]);
+        for (std::size_t i = 0; i < start.node_count; ++i) now_[i] = start.nodes[i];
+        for (std::size_t i = 0; i < start.behind_hash_count; ++i) behind_hash_[i] = start.behind_hash[i];
+        now_count_ = start.node_count;
+        behind_hash_count_ = start.behind_hash_count;
+        words_ = start.words;
+        next_walk();
+        for (std::size_t i = 0; i < behind_hash_count_; ++i) trie_.nodes_[behind_hash_[i]].active = walk_;
+        go_on(WordCursor(key, start_size), sink);
+    }
+
+    /// `words` ends with a dot; more words follow, the first of which may be empty.
+    Start start_after(std::uint32_t root, std::string_view words);
+
+  private:
+    using Node = TopicTrie::Node;
+    struct Keep;
+
+    void next_walk() {
+        if (++walk_ == 0) forget_walks();
+    }
+    void forget_walks();
+
+    void begin(std::uint32_t root) {
+        next_walk();
+        now_[0] = Target::node(root, Target::ends_here | Target::ends_in_hash | Target::wild |
+                                         ((trie_.nodes_[root].children & TopicTrie::in_edges) != 0
+                                              ? Target::edges_apart
+                                              : 0U));
+        now_count_ = 1;
+        behind_hash_count_ = 0;
+        words_ = 0;
+    }
+
+    template <class Sink>
+    void go_on(WordCursor key, Sink& sink) {
+        while (!key.done()) {
+            if (now_count_ == 0 && behind_hash_count_ == 0) return;
+            const WordView word = key.next();
+            step(word, key.done(), sink);
+        }
+        finish(sink);
+    }
+
+    template <class Sink>
+    void finish(Sink& sink) {
+        for (std::uint32_t i = 0; i < now_count_; ++i) {
+            const Target at = now_[i];
+            if (!at.has(Target::ends_here | Target::ends_in_hash)) continue;
+            const Node& node = trie_.nodes_[at.index()];
+            if (!node.hash_terminal.none()) sink.matched(node.hash_terminal);
+            if (!node.terminal.none()) sink.matched(node.terminal);
+        }
+    }
+
+    template <class Sink>
+    void step(const WordView& view, bool last, Sink& sink) {
+        const auto found = trie_.words_.find(view);
+        const bool may_stand_here = (found.depths & (WordTable::depth(words_) | WordTable::floating)) != 0;
+        const WordId word = may_stand_here ? found.id : 0;
+        std::uint32_t next_count = 0;
+        Target* const next = next_.get();
+        const auto take = [&](const Target& target) {
+            if (target.none()) return;
+            if (!target.is_node()) {
+                if (last || target.after_hash()) sink.matched(target);
+                return;
+            }
+            if (last && !target.has(Target::ends_here | Target::ends_in_hash)) return;
+            trie_.nodes_.prefetch(target.index());
+            next[next_count++] = target;
+        };
+        for (std::uint32_t i = 0; i < now_count_; ++i) {
+            const Target at = now_[i];
+            if (at.has(Target::ends_in_hash | Target::wild)) {
+                const Node& node = trie_.nodes_[at.index()];
+                if (!node.hash_terminal.none()) sink.matched(node.hash_terminal);
+                take(node.star);
+                if (node.hash_node != 0) enter_behind_hash(node.hash_node);
+            }
+            if (word == 0) continue;
+            take(at.has(Target::edges_apart) ? trie_.edge(at.index(), word)
+                                             : trie_.inline_child(trie_.nodes_[at.index()], word));
+        }
+        if (word != 0 && (found.depths & WordTable::floating) != 0) {
+            for (std::uint32_t i = 0; i < behind_hash_count_; ++i) {
+                const std::uint32_t index = behind_hash_[i];
+                take(trie_.literal(index, trie_.nodes_[index], word));
+            }
+        }
+        std::swap(now_, next_);
+        now_count_ = next_count;
+        ++words_;
+    }
+
+    void enter_behind_hash(std::uint32_t index) {
+        Node& node = trie_.nodes_[index];
+        if (node.active == walk_) return;
+        node.active = walk_;
+        behind_hash_[behind_hash_count_++] = index;
+    }
+
+    TopicTrie& trie_;
+    std::size_t room_ = 0;  // of the three arrays: as many as there are nodes, which no walk can exceed
+    std::unique_ptr<Target[]> now_, next_;
+    std::unique_ptr<std::uint32_t[]> behind_hash_;
+    std::uint32_t now_count_ = 0, behind_hash_count_ = 0;
+    std::uint32_t words_ = 0;  // taken from the key so far
+    std::uint32_t walk_ = 0;
+};
+
+}  // namespace trilby::routing
