@@ -49,6 +49,11 @@ class Table {
     bool bind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
     /// False: it was not there.
     bool unbind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
+    /// Is there this very binding?
+    bool has_binding(ExchangeIndex source, Destination destination, std::string_view key,
+                     protocol::TableView arguments) const {
+        return bindings_.find(source, destination, key, arguments) != no_binding;
+    }
 
     /// How many bindings have it as source. O(1).
     std::size_t bindings_from(ExchangeIndex exchange) const { return bindings_.count_from(exchange); }
