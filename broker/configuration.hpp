@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What the broker is told before it starts. docs/configuration.md explains each key.
+
+namespace trilby::broker {
+
+struct Listener {
+    std::string host;        // a name or a numeric address, IPv6 without brackets
+    std::uint16_t port = 0;  // 0: the system chooses one
+
+    bool operator==(const Listener&) const = default;
+};
+/// "HOST:PORT", IPv6 in brackets. The error is a sentence.
+std::expected<Listener, std::string> parse_listener(std::string_view text);
+std::string to_text(const Listener& listener);
+
+/// How much memory may be in use before publishers are stopped.
+struct MemoryWatermark {
+    double fraction = 0.4;               // of what the machine or the control group has
+    std::optional<std::uint64_t> bytes;  // goes before the fraction
+
+    std::uint64_t of(std::uint64_t memory_limit) const;
+
+    bool operator==(const MemoryWatermark&) const = default;
+};
+/// A fraction such as "0.4" or a size such as "512MiB". The error is a sentence.
+std::expected<MemoryWatermark, std::string> parse_memory_watermark(std::string_view text);
+
+enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
+std::expected<LogLevel, std::string> parse_log_level(std::string_view text);
+
+/// $XDG_STATE_HOME/trilby or ~/.local/state/trilby; for root /var/lib/trilby.
+std::filesystem::path default_data_directory();
+/// The same from what the environment says; an empty text: not set.
+std::filesystem::path default_data_directory(bool root, std::string_view xdg_state_home,
+                                             std::string_view home);
+
+struct Configuration {
+    std::vector<Listener> listeners{{"127.0.0.1", 5672}, {"::1", 5672}};
+    std::filesystem::path data_directory = default_data_directory();
+    std::optional<std::filesystem::path> definitions;
+    unsigned threads = 0;  // 0: as many as there are cores
+    MemoryWatermark memory_watermark;
+
+    // Offered to clients.
+    std::chrono::seconds heartbeat{60};  // 0: none
+    std::uint32_t frame_max = 131'072;
+    std::uint16_t channel_max = 2047;
+    std::string server_version = "3.13.7";
+
+    std::uint64_t max_message_size = 134'217'728;
+    std::chrono::milliseconds handshake_timeout{10'000};
+    std::chrono::milliseconds consumer_timeout{1'800'000};  // 0: none
+    std::vector<std::string> loopback_users{"guest"};
+    LogLevel log_level = LogLevel::info;
+};
+
+/// Reads a TOML file; what it does not say keeps its default. Relative paths in it start at the file's
+/// folder. The error is for people: `FILE:LINE: sentence that says what to do`.
+std::expected<Configuration, std::string> load_configuration(const std::filesystem::path& path);
+
+}  // namespace trilby::broker
