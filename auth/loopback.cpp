@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/loopback.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <charconv>
+#include <cstdint>
+#include <string_view>
 
 namespace trilby::auth {
+namespace {
+
+bool is_loopback_v4(std::string_view text) {
+    std::uint8_t octet = 0;
+    for (int i = 0; i < 4; ++i) {
+        const auto read = std::from_chars(text.data(), text.data() + text.size(), octet);
+        if (read.ec != std::errc{} || (i == 0 && octet != 127)) return false;
+        text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
+        if (i < 3) {
+            if (!text.starts_with('.')) return false;
+            text.remove_prefix(1);
+        }
+    }
+    return text.empty();
+}
+
+}  // namespace
 
 bool is_loopback(const std::string& address) {
-    if (address.find('\0') != std::string::npos) return false;  // inet_pton would stop reading there
-    in_addr v4{};
-    if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-    in6_addr v6{};
-    if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return false;
-    return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    constexpr std::string_view mapped = "::ffff:";
+    if (address.starts_with(mapped)) return is_loopback_v4(std::string_view{address}.substr(mapped.size()));
+    return address == "::1" || is_loopback_v4(address);
 }
 
 }  // namespace trilby::auth
