@@ -26,12 +26,22 @@ std::string canonical(protocol::TableView arguments) {
 
 }  // namespace
 
+ArgumentsId ArgumentPool::find(const std::string& form, std::uint32_t hash) const {
+    return index_.find(hash, [&](ArgumentsId each) { return canonical(get(each)) == form; });
+}
+
+ArgumentsId ArgumentPool::find(protocol::TableView arguments) const {
+    if (arguments.empty()) return 0;
+    const std::string form = canonical(arguments);
+    return find(form, static_cast<std::uint32_t>(hash_bytes(form)));
+}
+
 ArgumentsId ArgumentPool::intern(protocol::TableView arguments) {
     if (arguments.empty()) return 0;
     const std::string form = canonical(arguments);
     const auto hash = static_cast<std::uint32_t>(hash_bytes(form));
-    auto id = index_.find(hash, [&](ArgumentsId each) { return canonical(get(each)) == form; });
-    if (id == FlatIndex::none) {
+    auto id = find(form, hash);
+    if (id == none) {
         if (entries_.end() == 0) entries_.add();  // number 0
         id = entries_.add();
         entries_[id] = {std::string(arguments.raw()), hash, 0};

@@ -12,13 +12,16 @@ namespace trilby::routing {
 
 using ArgumentsId = std::uint32_t;
 
-/// The argument tables of bindings, each once. Two tables are the same when they have the same fields with the same
-/// types and values, in any order. Number 0 is the empty table, which costs nothing.
+/// The argument tables of bindings, each once. Two tables are the same when they have the same fields with
+/// the same types and values, in any order. Number 0 is the empty table, which costs nothing.
 class ArgumentPool {
   public:
+    static constexpr ArgumentsId none = FlatIndex::none;
+
     /// Adds a user.
     ArgumentsId intern(protocol::TableView arguments);
     void release(ArgumentsId id);
+    ArgumentsId find(protocol::TableView arguments) const;  ///< or none
     /// As first given. Stays until the last user has released it.
     protocol::TableView get(ArgumentsId id) const {
         return id == 0 ? protocol::TableView() : protocol::TableView(entries_[id].raw);
@@ -30,6 +33,8 @@ class ArgumentPool {
         std::uint32_t hash = 0;
         std::uint32_t users = 0;
     };
+
+    ArgumentsId find(const std::string& form, std::uint32_t hash) const;
 
     Slab<Entry, 6> entries_;
     FlatIndex index_;

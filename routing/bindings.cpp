@@ -14,22 +14,20 @@ std::uint32_t Bindings::hash(const Binding& binding) {
 BindingId Bindings::find(const Binding& wanted) const {
     return index_.find(hash(wanted), [&](BindingId id) {
         const Binding& each = bindings_[id];
-        return each.source == wanted.source && each.destination == wanted.destination && each.key == wanted.key &&
-               each.arguments == wanted.arguments;
+        return each.source == wanted.source && each.destination == wanted.destination &&
+               each.key == wanted.key && each.arguments == wanted.arguments;
     });
 }
 
 BindingId Bindings::find(ExchangeIndex source, Destination destination, std::string_view key,
-                         protocol::TableView arguments) {
+                         protocol::TableView arguments) const {
     Binding wanted;
     wanted.source = source;
     wanted.destination = PackedDestination(destination);
     wanted.key = texts_.find(key);
     if (wanted.key == TextPool::none) return no_binding;
-    wanted.arguments = arguments_.intern(arguments);
-    const BindingId found = find(wanted);
-    arguments_.release(wanted.arguments);
-    return found;
+    wanted.arguments = arguments_.find(arguments);
+    return wanted.arguments == ArgumentPool::none ? no_binding : find(wanted);
 }
 
 BindingId Bindings::add(ExchangeIndex source, Destination destination, std::string_view key,

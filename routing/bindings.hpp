@@ -40,7 +40,7 @@ class Bindings {
     BindingId add(ExchangeIndex source, Destination destination, std::string_view key,
                   protocol::TableView arguments);
     BindingId find(ExchangeIndex source, Destination destination, std::string_view key,
-                   protocol::TableView arguments);
+                   protocol::TableView arguments) const;
     void remove(BindingId id);
 
     Binding& operator[](BindingId id) { return bindings_[id]; }
@@ -50,7 +50,9 @@ class Bindings {
 
     BindingId first_from(ExchangeIndex source) const { return head(from_, source).first; }
     BindingId first_to(Destination destination) const {
-        return head(destination.kind == Destination::Kind::queue ? to_queue_ : to_exchange_, destination.index).first;
+        return head(destination.kind == Destination::Kind::queue ? to_queue_ : to_exchange_,
+                    destination.index)
+            .first;
     }
     BindingId next_from(BindingId id) const { return bindings_[id].by_source.after; }
     BindingId next_to(BindingId id) const { return bindings_[id].by_destination.after; }
@@ -72,7 +74,9 @@ class Bindings {
     static Head head(const Heads& heads, std::uint32_t index) {
         return index < heads.size() ? heads[index] : Head{};
     }
-    Heads& heads_to(PackedDestination destination) { return destination.is_exchange() ? to_exchange_ : to_queue_; }
+    Heads& heads_to(PackedDestination destination) {
+        return destination.is_exchange() ? to_exchange_ : to_queue_;
+    }
     BindingId find(const Binding& wanted) const;
     void link(Head& head, BindingId id, Binding::Links Binding::*links);
     void unlink(Head& head, BindingId id, Binding::Links Binding::*links);

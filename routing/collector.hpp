@@ -12,8 +12,9 @@
 
 namespace trilby::routing {
 
-/// Gathers where one message goes: distinct queues, and the exchanges it is passed on to, each once. A stamp for each
-/// queue, exchange and list tells what this message has met before, so nothing is searched or sorted.
+/// Gathers where one message goes: distinct queues, and the exchanges it is passed on to, each once. A stamp
+/// for each queue, exchange and list tells what this message has met before, so nothing is searched or
+/// sorted.
 class Collector {
   public:
     explicit Collector(PatternLists& lists) : lists_(lists) {}
@@ -79,7 +80,8 @@ class Collector {
     ExchangeIndex next_exchange() { return exchanges_[exchanges_done_++]; }
     std::uint32_t exchanges() const { return exchange_count_; }
 
-    /// How often a binding matched so far, repetitions included: unchanged means that an exchange led nowhere.
+    /// How often a binding matched so far, repetitions included: unchanged means that an exchange led
+    /// nowhere.
     std::uint64_t matches() const { return matches_; }
 
     std::span<const QueueIndex> queues() const { return {queues_.data(), queue_count_}; }

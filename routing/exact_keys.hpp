@@ -24,7 +24,9 @@ class ExactKeys {
         const auto* slot = find_slot(space, key, hash);
         return slot ? &slot->target : nullptr;
     }
-    const Target* find(std::uint32_t space, std::string_view key) const { return find(space, key, hash_bytes(key)); }
+    const Target* find(std::uint32_t space, std::string_view key) const {
+        return find(space, key, hash_bytes(key));
+    }
 
     /// None takes the key out.
     void assign(std::uint32_t space, std::string_view key, Target target);

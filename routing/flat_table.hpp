@@ -8,9 +8,9 @@
 
 namespace trilby::routing {
 
-/// Open addressing with linear probing; erasing moves later slots back, so there are no tombstones and a table
-/// that has been emptied is as fast as a new one. At most seven slots in ten are taken.
-/// A Slot has `bool vacant() const` (true when default-constructed) and `std::uint32_t home() const`, its hash.
+/// Open addressing with linear probing; erasing moves later slots back, so there are no tombstones and a
+/// table that has been emptied is as fast as a new one. At most seven slots in ten are taken. A Slot has
+/// `bool vacant() const` (true when default-constructed) and `std::uint32_t home() const`, its hash.
 template <class Slot>
 class FlatTable {
   public:

@@ -179,8 +179,8 @@ void HeaderIndex::take_out(std::vector<Kind>& hung, std::uint32_t pair, std::uin
     }
 }
 
-/// Hangs what hangs under a pair that has become common under a rarer one. Each doubling looks at each binding once,
-/// so a binding costs a constant number of such looks.
+/// Hangs what hangs under a pair that has become common under a rarer one. Each doubling looks at each
+/// binding once, so a binding costs a constant number of such looks.
 void HeaderIndex::spread(std::uint32_t common) {
     auto& all = pairs_[common].all;
     for (std::size_t i = all.size(); i-- > 0;) {

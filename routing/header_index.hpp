@@ -16,10 +16,11 @@
 
 namespace trilby::routing {
 
-/// The bindings of one headers exchange, found by what they ask of a message: pairs of a name and a value, where a
-/// void value asks only that the name be there. A binding that wants any of its pairs hangs under each of them. One
-/// that wants all hangs under the rarest, the one that fewest bindings have, and its others are looked at when a
-/// message has that one. So a message touches only bindings of which it has the rarest pair, or any.
+/// The bindings of one headers exchange, found by what they ask of a message: pairs of a name and a value,
+/// where a void value asks only that the name be there. A binding that wants any of its pairs hangs under
+/// each of them. One that wants all hangs under the rarest, the one that fewest bindings have, and its others
+/// are looked at when a message has that one. So a message touches only bindings of which it has the rarest
+/// pair, or any.
 class HeaderIndex {
   public:
     /// Returns the binding's entry. A wrong x-match counts as "all"; refuse it before.
@@ -28,7 +29,8 @@ class HeaderIndex {
 
     std::size_t size() const { return entries_.size(); }
 
-    /// Hands `sink.matched(PackedDestination, entry)` each binding that the message fits, perhaps several times.
+    /// Hands `sink.matched(PackedDestination, entry)` each binding that the message fits, perhaps several
+    /// times.
     template <class Sink>
     void match(protocol::TableView headers, Sink& sink) {
         for (const Hung& hung : always_) sink.matched(hung.destination, hung.entry);
@@ -70,7 +72,7 @@ class HeaderIndex {
     };
     struct HungAll : Hung {
         static constexpr std::uint32_t near = 3;
-        std::uint32_t others = 0;        // the pairs that must be there too
+        std::uint32_t others = 0;               // the pairs that must be there too
         std::uint32_t first_others[near] = {};  // the rest stand in the entry
     };
     struct Name {
@@ -144,9 +146,9 @@ class HeaderIndex {
     Slab<Pair, 6> pairs_;
     Slab<Entry, 6> entries_;
     FlatIndex name_index_, pair_index_;
-    std::vector<Hung> always_;               // all of nothing: every message
-    std::vector<std::uint32_t> pair_seen_;   // by pair: the last message that had it
-    std::vector<std::uint32_t> found_;       // the pairs of the message at hand; room for all there are
+    std::vector<Hung> always_;              // all of nothing: every message
+    std::vector<std::uint32_t> pair_seen_;  // by pair: the last message that had it
+    std::vector<std::uint32_t> found_;      // the pairs of the message at hand; room for all there are
     std::uint32_t message_ = 0;
 };
 

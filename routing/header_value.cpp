@@ -6,6 +6,7 @@
 #include "routing/hash.hpp"
 
 namespace trilby::routing {
+
 HeaderValue::HeaderValue(const protocol::ValueView& value) : kind(value.type) {
     const auto whole = [this](std::int64_t found) {
         kind = 'l';
@@ -13,7 +14,8 @@ HeaderValue::HeaderValue(const protocol::ValueView& value) : kind(value.type) {
     };
     const auto real = [&](double found) {
         // Between these bounds the conversion is defined; NaN is outside.
-        if (found >= -0x1p63 && found < 0x1p63 && static_cast<double>(static_cast<std::int64_t>(found)) == found) {
+        if (found >= -0x1p63 && found < 0x1p63 &&
+            static_cast<double>(static_cast<std::int64_t>(found)) == found) {
             whole(static_cast<std::int64_t>(found));
         } else {
             kind = 'd';

@@ -28,8 +28,8 @@ class PatternList {
     void remove(std::uint32_t position);
 
     ExchangeIndex exchange = 0;
-    TextId pattern = 0;        // in normal form
-    std::uint32_t seen = 0;    // the last route that came here
+    TextId pattern = 0;      // in normal form
+    std::uint32_t seen = 0;  // the last route that came here
 
   private:
     std::uint32_t size_ = 0;

@@ -9,7 +9,9 @@
 namespace trilby::routing {
 namespace {
 
-bool depends_on_key(ExchangeType type) { return type == ExchangeType::direct || type == ExchangeType::topic; }
+bool depends_on_key(ExchangeType type) {
+    return type == ExchangeType::direct || type == ExchangeType::topic;
+}
 
 }  // namespace
 
@@ -36,9 +38,11 @@ ExchangeIndex Table::add_exchange(std::string_view name, ExchangeType type) {
 }
 
 void Table::remove_exchange(ExchangeIndex index) {
-    for (auto id = bindings_.first_from(index); id != no_binding; id = bindings_.first_from(index)) remove_binding(id);
+    for (auto id = bindings_.first_from(index); id != no_binding; id = bindings_.first_from(index))
+        remove_binding(id);
     const Destination itself{Destination::Kind::exchange, index};
-    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself)) remove_binding(id);
+    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself))
+        remove_binding(id);
     Exchange& exchange = exchanges_[index];
     exact_.assign(ExactKeys::exchange_names, exchange.name, Target());
     if (exchange.trie_root != 0) trie_.remove_root(exchange.trie_root);
@@ -66,7 +70,8 @@ void Table::add_queue(std::string_view name, QueueIndex queue) {
 
 void Table::remove_queue(QueueIndex queue) {
     const Destination itself{Destination::Kind::queue, queue};
-    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself)) remove_binding(id);
+    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself))
+        remove_binding(id);
     if (queue < queue_names_.size()) {
         exact_.assign(ExactKeys::queue_names, queue_names_[queue], Target());
         queue_names_[queue].clear();
@@ -191,7 +196,8 @@ void Table::match(ExchangeIndex index, std::string_view key, std::uint64_t hash,
     }
 }
 
-std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::string_view key, std::string_view headers) {
+std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::string_view key,
+                                         std::string_view headers) {
     return route(exchange, std::span(&key, 1), headers);
 }
 
@@ -246,7 +252,8 @@ std::size_t Table::matching_bindings(ExchangeIndex exchange, std::string_view ke
     Gather::make_distinct(gather.targets);
     Gather::make_distinct(gather.entries);
     std::size_t count = gather.entries.size();
-    for (const Target* target : gather.targets) count += target->is_list() ? lists_[target->index()].size() : 1;
+    for (const Target* target : gather.targets)
+        count += target->is_list() ? lists_[target->index()].size() : 1;
     return count;
 }
 

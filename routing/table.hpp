@@ -35,8 +35,8 @@ class Table {
     /// With all bindings from it and to it. O(these).
     void remove_exchange(ExchangeIndex exchange);
     std::optional<ExchangeIndex> find_exchange(std::string_view name) const;
-    /// Where messages go that lead nowhere from here. The name is looked up when it is needed: it need not exist.
-    /// Empty: none.
+    /// Where messages go that lead nowhere from here. The name is looked up when it is needed: it need not
+    /// exist. Empty: none.
     void set_alternate(ExchangeIndex exchange, std::string_view name);
 
     /// The default exchange leads to the queue from now on.
@@ -46,10 +46,12 @@ class Table {
     std::optional<QueueIndex> find_queue(std::string_view name) const;
 
     /// False: it was there already, with the same arguments in any order.
-    bool bind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
+    bool bind(ExchangeIndex source, Destination destination, std::string_view key,
+              protocol::TableView arguments);
     /// False: it was not there.
-    bool unbind(ExchangeIndex source, Destination destination, std::string_view key, protocol::TableView arguments);
-    /// Is there this very binding?
+    bool unbind(ExchangeIndex source, Destination destination, std::string_view key,
+                protocol::TableView arguments);
+    /// Whether there is this very binding.
     bool has_binding(ExchangeIndex source, Destination destination, std::string_view key,
                      protocol::TableView arguments) const {
         return bindings_.find(source, destination, key, arguments) != no_binding;
@@ -59,7 +61,8 @@ class Table {
     std::size_t bindings_from(ExchangeIndex exchange) const { return bindings_.count_from(exchange); }
     std::size_t bindings() const { return bindings_.size(); }
 
-    /// visit(ExchangeIndex source, std::string_view key, protocol::TableView arguments). It must not change the table.
+    /// visit(ExchangeIndex source, std::string_view key, protocol::TableView arguments). It must not change
+    /// the table.
     template <class Visit>
     void each_binding_of(Destination destination, Visit visit) const {
         for (auto id = bindings_.first_to(destination); id != no_binding; id = bindings_.next_to(id)) {
@@ -74,10 +77,11 @@ class Table {
         }
     }
 
-    /// The queues that a message published to the exchange goes to, each once, in no particular order: through its
-    /// bindings, through exchanges bound to it, and through alternate exchanges. `headers` are the bytes of the
-    /// header table without their length, empty if there is none. Never allocates, but for room in the cache the
-    /// first time. The result is valid until the next call of any member that is not const.
+    /// The queues that a message published to the exchange goes to, each once, in no particular order:
+    /// through its bindings, through exchanges bound to it, and through alternate exchanges. `headers` are
+    /// the bytes of the header table without their length, empty if there is none. Never allocates, but for
+    /// room in the cache the first time. The result is valid until the next call of any member that is not
+    /// const.
     std::span<const QueueIndex> route(ExchangeIndex exchange, std::string_view key, std::string_view headers);
     /// The same for a message with several keys (CC and BCC): the union.
     std::span<const QueueIndex> route(ExchangeIndex exchange, std::span<const std::string_view> keys,
@@ -108,7 +112,8 @@ class Table {
     std::uint32_t list_for(ExchangeIndex exchange, std::string_view pattern);
     void lead(ExchangeIndex exchange, std::string_view pattern, Target target);
     template <class Sink>
-    void match(ExchangeIndex exchange, std::string_view key, std::uint64_t hash, std::string_view headers, Sink& sink);
+    void match(ExchangeIndex exchange, std::string_view key, std::uint64_t hash, std::string_view headers,
+               Sink& sink);
     void pass_through(std::span<const std::string_view> keys, std::string_view headers);
 
     Bindings bindings_;

@@ -8,16 +8,16 @@
 
 namespace trilby::routing {
 
-/// What an edge of the trie, or a key, leads to, in four bytes: nothing, one queue, a list of destinations, or a
-/// node. A leaf of the trie is no node: the edge to it names the queue or the list. What stands in a node is told
-/// by the edge too, so a walk looks at a node only when there is something in it for the key.
+/// What an edge of the trie, or a key, leads to, in four bytes: nothing, one queue, a list of destinations,
+/// or a node. A leaf of the trie is no node: the edge to it names the queue or the list. What stands in a
+/// node is told by the edge too, so a walk looks at a node only when there is something in it for the key.
 class Target {
   public:
     enum Flags : std::uint32_t {
-        ends_here = 1,   // a pattern ends in the node
+        ends_here = 1,     // a pattern ends in the node
         ends_in_hash = 2,  // a pattern ends in `#` below the node
-        wild = 4,        // the node has a `*` child or a `#` child with children
-        edges_apart = 8,  // its literal children stand in the table of edges, not in the node
+        wild = 4,          // the node has a `*` child or a `#` child with children
+        edges_apart = 8,   // its literal children stand in the table of edges, not in the node
     };
 
     Target() = default;
@@ -29,8 +29,8 @@ class Target {
 
     bool none() const { return bits_ == 0; }
     bool is_node() const { return (bits_ & node_bit) != 0; }
-    bool is_list() const { return (bits_ & in_list) != 0; }     // of a leaf
-    bool after_hash() const { return (bits_ & hash) != 0; }     // of a leaf: `#` stands before its end
+    bool is_list() const { return (bits_ & in_list) != 0; }  // of a leaf
+    bool after_hash() const { return (bits_ & hash) != 0; }  // of a leaf: `#` stands before its end
     bool has(std::uint32_t flags) const { return (bits_ & flags << payload_bits) != 0; }  // of a node
     std::uint32_t index() const { return bits_ & payload_mask; }
 

@@ -16,8 +16,8 @@ namespace trilby::routing {
 
 using TextId = std::uint32_t;
 
-/// Each text once, with a count of its users. Texts stand in chunks that do not move; what a removed one leaves is
-/// used again for one of its size.
+/// Each text once, with a count of its users. Texts stand in chunks that do not move; what a removed one
+/// leaves is used again for one of its size.
 class TextPool {
   public:
     static constexpr TextId none = FlatIndex::none;
@@ -49,7 +49,9 @@ class TextPool {
     static constexpr std::size_t granule = 8;  // a TextId counts these
     static constexpr std::size_t chunk_granules = 16 * 1024;
 
-    const char* place(TextId id) const { return chunks_[id / chunk_granules].get() + id % chunk_granules * granule; }
+    const char* place(TextId id) const {
+        return chunks_[id / chunk_granules].get() + id % chunk_granules * granule;
+    }
     char* place(TextId id) { return chunks_[id / chunk_granules].get() + id % chunk_granules * granule; }
     Head head(TextId id) const {
         Head head;

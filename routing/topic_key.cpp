@@ -6,8 +6,7 @@ namespace {
 
 /// What is left of a key: some words, of which the last may be empty, or none.
 struct Words {
-    explicit Words(std::string_view key)
-        : at(key.data()), end(key.data() + key.size()), none(key.empty()) {}
+    explicit Words(std::string_view key) : at(key.data()), end(key.data() + key.size()), none(key.empty()) {}
 
     std::string_view take() {
         const char* const begin = at;

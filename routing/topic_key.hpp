@@ -14,8 +14,8 @@
 
 namespace trilby::routing {
 
-/// A word as sixteen bytes and a length. Up to 16 bytes these say everything; a longer word has a hash in `head`
-/// and its last bytes in `tail`, and `text` must be compared too.
+/// A word as sixteen bytes and a length. Up to 16 bytes these say everything; a longer word has a hash in
+/// `head` and its last bytes in `tail`, and `text` must be compared too.
 struct WordView {
     std::uint64_t head = 0;
     std::uint64_t tail = 0;
@@ -23,8 +23,8 @@ struct WordView {
 
     static constexpr std::size_t complete_size = 16;
 
-    /// `floor` is a place at or before `text` from which on bytes may be read: short words are loaded backwards
-    /// from their end, never past it.
+    /// `floor` is a place at or before `text` from which on bytes may be read: short words are loaded
+    /// backwards from their end, never past it.
     static WordView of(std::string_view text, const char* floor) {
         const char* const end = text.data() + text.size();
         if (text.size() > 8) {
@@ -39,7 +39,9 @@ struct WordView {
     }
 
     /// The length, but 255 for all that are longer.
-    std::uint32_t length() const { return static_cast<std::uint32_t>(std::min<std::size_t>(text.size(), 255)); }
+    std::uint32_t length() const {
+        return static_cast<std::uint32_t>(std::min<std::size_t>(text.size(), 255));
+    }
     std::uint64_t hash() const { return fold(head ^ hash_secret[4], tail ^ hash_secret[5] ^ length()); }
 
     /// Of eight bytes in memory the last `size`, 1 to 8.
@@ -50,12 +52,17 @@ struct WordView {
     }
 };
 
-/// The words of a routing key, one after the other. The empty key has no word; `a.` has two, the second empty.
+/// The words of a routing key, one after the other. The empty key has no word; `a.` has two, the second
+/// empty.
 class WordCursor {
   public:
     /// `key` from `start` on. If start is not 0, a word begins there, be it an empty one.
     explicit WordCursor(std::string_view key, std::size_t start = 0)
-        : floor_(key.data()), at_(floor_ + start), end_(floor_ + key.size()), window_(at_), done_(key.empty()) {
+        : floor_(key.data()),
+          at_(floor_ + start),
+          end_(floor_ + key.size()),
+          window_(at_),
+          done_(key.empty()) {
         find_dots();
     }
 
@@ -101,8 +108,8 @@ class WordCursor {
         for (; i < size; ++i) dots_ |= std::uint64_t{window_[i] == '.'} << i;
     }
 
-    const char* floor_;   // the key's first byte
-    const char* at_;      // where the next word begins
+    const char* floor_;  // the key's first byte
+    const char* at_;     // where the next word begins
     const char* end_;
     const char* window_;  // the 64 bytes that dots_ speaks of begin here
     std::uint64_t dots_ = 0;
@@ -112,7 +119,8 @@ class WordCursor {
 /// Whether a binding key of a topic exchange has a `*` or `#` word.
 bool has_wildcards(std::string_view pattern);
 
-/// The rule of the topic exchange itself, word by word and without any index: `*` is one word, `#` any number.
+/// The rule of the topic exchange itself, word by word and without any index: `*` is one word, `#` any
+/// number.
 bool topic_matches(std::string_view pattern, std::string_view key);
 
 }  // namespace trilby::routing

@@ -11,15 +11,15 @@
 namespace trilby::routing {
 
 /// A binding key of a topic exchange as the trie keeps it. Patterns that match the same keys by `#` standing
-/// beside `#` or `*` have one normal form: `#.#` is `#`, and `#.*` is `*.#`, so behind a `#` there is a literal
-/// word or nothing.
+/// beside `#` or `*` have one normal form: `#.#` is `#`, and `#.*` is `*.#`, so behind a `#` there is a
+/// literal word or nothing.
 class TopicPattern {
   public:
     struct Word {
         enum class Kind : std::uint8_t { literal, star, hash } kind;
-        bool floating;                // there is a `#` before it
-        std::uint32_t words_before;   // `#` not counted
-        WordView view;                // of a literal
+        bool floating;               // there is a `#` before it
+        std::uint32_t words_before;  // `#` not counted
+        WordView view;               // of a literal
     };
 
     /// Points into `pattern`.

@@ -13,9 +13,13 @@ std::uint32_t TopicTrie::add_node() {
     return nodes_.add();
 }
 
-std::uint32_t TopicTrie::add_root() { return add_node(); }
+std::uint32_t TopicTrie::add_root() {
+    return add_node();
+}
 
-void TopicTrie::remove_root(std::uint32_t root) { nodes_.remove(root); }
+void TopicTrie::remove_root(std::uint32_t root) {
+    nodes_.remove(root);
+}
 
 void TopicTrie::assign(std::uint32_t root, Words pattern, Target leads_to) {
     assign_node(root, pattern, leads_to);
@@ -67,8 +71,8 @@ void TopicTrie::assign_node(std::uint32_t index, Words rest, Target leads_to) {
 
 void TopicTrie::assign_literal(std::uint32_t index, Words rest, Target leads_to) {
     const auto& word = rest[0];
-    const WordId id = words_.intern(word.view, word.floating ? WordTable::floating
-                                                             : WordTable::depth(word.words_before));
+    const WordId id =
+        words_.intern(word.view, word.floating ? WordTable::floating : WordTable::depth(word.words_before));
     const Target before = literal(index, nodes_[index], id);
     const Target after = assign_edge(before, rest.subspan(1), leads_to);
     if (before == after) return;
@@ -92,7 +96,8 @@ void TopicTrie::put_child(std::uint32_t index, WordId word, Target target) {
         return;
     }
     if (node.children == inline_children) {
-        for (std::uint32_t i = 0; i < inline_children; ++i) edges_.insert({index, node.words[i], node.targets[i]});
+        for (std::uint32_t i = 0; i < inline_children; ++i)
+            edges_.insert({index, node.words[i], node.targets[i]});
         node.words = {};
         node.targets = {};
         node.children |= in_edges;
@@ -104,9 +109,10 @@ void TopicTrie::put_child(std::uint32_t index, WordId word, Target target) {
 void TopicTrie::change_child(std::uint32_t index, WordId word, Target target) {
     Node& node = nodes_[index];
     if ((node.children & in_edges) != 0) {
-        edges_.find(Edge::hash(index, word), [&](const Edge& each) {
-                  return each.node == index && each.word == word;
-              })->target = target;
+        edges_
+            .find(Edge::hash(index, word),
+                  [&](const Edge& each) { return each.node == index && each.word == word; })
+            ->target = target;
         return;
     }
     for (std::uint32_t i = 0; i < node.children; ++i) {
@@ -117,9 +123,8 @@ void TopicTrie::change_child(std::uint32_t index, WordId word, Target target) {
 void TopicTrie::remove_child(std::uint32_t index, WordId word) {
     Node& node = nodes_[index];
     if ((node.children & in_edges) != 0) {
-        edges_.erase(edges_.find(Edge::hash(index, word), [&](const Edge& each) {
-            return each.node == index && each.word == word;
-        }));
+        edges_.erase(edges_.find(Edge::hash(index, word),
+                                 [&](const Edge& each) { return each.node == index && each.word == word; }));
         if (--node.children == in_edges) node.children = 0;
         return;
     }

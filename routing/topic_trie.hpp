@@ -20,8 +20,8 @@ namespace trilby::routing {
 ///     root ── "org" ── "fedoraproject" ── * ── "bodhi" ──▶ leaf (…bodhi.#)
 ///       └──── # ────── "buildsys" ── "tag" ──▶ leaf (#.buildsys.tag)
 ///
-/// Edges are literal words, one `*` and one `#` for each node. A leaf is no node: the edge says where it leads and
-/// whether a `#` stands before the end. Only a node that goes on is 64 bytes.
+/// Edges are literal words, one `*` and one `#` for each node. A leaf is no node: the edge says where it
+/// leads and whether a `#` stands before the end. Only a node that goes on is 64 bytes.
 class TopicTrie {
   public:
     std::uint32_t add_root();
@@ -41,8 +41,8 @@ class TopicTrie {
     static constexpr std::uint32_t in_edges = 0x8000'0000;
 
     struct alignas(64) Node {
-        Target terminal;        // of patterns that end here
-        Target hash_terminal;   // of patterns that end in `#` below here
+        Target terminal;       // of patterns that end here
+        Target hash_terminal;  // of patterns that end in `#` below here
         Target star;
         std::uint32_t hash_node = 0;  // what follows a `#` here: a node with literal children only; 0 is none
         std::uint32_t active = 0;     // of such a node: the last walk that came to it
@@ -59,12 +59,14 @@ class TopicTrie {
 
         bool vacant() const { return node == 0; }
         static std::uint32_t hash(std::uint32_t node, WordId word) {
-            return static_cast<std::uint32_t>(fold((std::uint64_t{node} << 32 | word) ^ hash_secret[6], hash_secret[7]));
+            return static_cast<std::uint32_t>(
+                fold((std::uint64_t{node} << 32 | word) ^ hash_secret[6], hash_secret[7]));
         }
         std::uint32_t home() const { return hash(node, word); }
     };
 
-    // A child by a literal word, none if there is none. By reference, for a place in the trie is one pattern's.
+    // A child by a literal word, none if there is none. By reference, for a place in the trie is one
+    // pattern's.
     const Target& literal(std::uint32_t index, const Node& node, WordId word) const {
         return (node.children & in_edges) != 0 ? edge(index, word) : inline_child(node, word);
     }
@@ -76,8 +78,9 @@ class TopicTrie {
         return *found;
     }
     const Target& edge(std::uint32_t index, WordId word) const {
-        const Edge* found = edges_.find(Edge::hash(index, word),
-                                        [&](const Edge& each) { return each.node == index && each.word == word; });
+        const Edge* found = edges_.find(Edge::hash(index, word), [&](const Edge& each) {
+            return each.node == index && each.word == word;
+        });
         return found ? found->target : no_target;
     }
 

@@ -13,12 +13,13 @@
 
 namespace trilby::routing {
 
-/// Walks a trie by the words of a key, all alternatives side by side, and hands the target of each pattern that
-/// matches to `sink.matched(const Target&)`, perhaps several times.
+/// Walks a trie by the words of a key, all alternatives side by side, and hands the target of each pattern
+/// that matches to `sink.matched(const Target&)`, perhaps several times.
 ///
-/// Before each word the walk has two sets of nodes: those that the words so far lead to, each at most once for it
-/// has one parent; and the nodes behind a `#`, which stay once they are reached. A node behind a `#` is entered at
-/// most once in a walk, so a key of n words costs at most n visits of each node, whatever the patterns.
+/// Before each word the walk has two sets of nodes: those that the words so far lead to, each at most once
+/// for it has one parent; and the nodes behind a `#`, which stay once they are reached. A node behind a `#`
+/// is entered at most once in a walk, so a key of n words costs at most n visits of each node, whatever the
+/// patterns.
 class TopicWalk {
   public:
     /// The state of a walk between two words, small enough to be kept.
@@ -70,10 +71,9 @@ class TopicWalk {
 
     void begin(std::uint32_t root) {
         next_walk();
-        now_[0] = Target::node(root, Target::ends_here | Target::ends_in_hash | Target::wild |
-                                         ((trie_.nodes_[root].children & TopicTrie::in_edges) != 0
-                                              ? Target::edges_apart
-                                              : 0U));
+        now_[0] = Target::node(
+            root, Target::ends_here | Target::ends_in_hash | Target::wild |
+                      ((trie_.nodes_[root].children & TopicTrie::in_edges) != 0 ? Target::edges_apart : 0U));
         now_count_ = 1;
         behind_hash_count_ = 0;
         words_ = 0;

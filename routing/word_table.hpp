@@ -17,8 +17,8 @@ using WordId = std::uint32_t;
 /// The literal words of all topic patterns, numbered. A number stays until nothing uses the word any more.
 class WordTable {
   public:
-    /// Bit d: the word may stand as a pattern's word d (from 0) with no `#` before it. Deeper words share the last
-    /// bit of these; `floating` says that it may stand somewhere after a `#`. Never too few bits.
+    /// Bit d: the word may stand as a pattern's word d (from 0) with no `#` before it. Deeper words share the
+    /// last bit of these; `floating` says that it may stand somewhere after a `#`. Never too few bits.
     using Depths = std::uint32_t;
     static constexpr std::uint32_t depth_bits = 23;
     static constexpr Depths floating = 1U << depth_bits;
@@ -58,7 +58,9 @@ class WordTable {
         Depths depths = 0;  // and the word's length in the highest octet, 255 for all that are longer
 
         bool vacant() const { return id == 0; }
-        std::uint64_t hash() const { return fold(head ^ hash_secret[4], tail ^ hash_secret[5] ^ depths >> 24); }
+        std::uint64_t hash() const {
+            return fold(head ^ hash_secret[4], tail ^ hash_secret[5] ^ depths >> 24);
+        }
         std::uint32_t home() const { return static_cast<std::uint32_t>(hash()); }
     };
 
@@ -71,7 +73,7 @@ class WordTable {
     void rebuild_filter();
 
     FlatTable<Slot> slots_;
-    std::vector<std::uint32_t> uses_ = {0};             // by id; 0 is no word
+    std::vector<std::uint32_t> uses_ = {0};  // by id; 0 is no word
     std::vector<WordId> free_ids_;
     std::unordered_map<WordId, std::string> long_texts_;  // of words over 16 bytes
 

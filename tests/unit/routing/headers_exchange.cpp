@@ -24,8 +24,12 @@ bool matches(const std::string& arguments, const std::string& headers) {
     return through;
 }
 
-TableBuilder with(std::string_view match) { return std::move(TableBuilder().string("x-match", match)); }
-std::string ab() { return TableBuilder().string("a", "1").string("b", "2").take(); }
+TableBuilder with(std::string_view match) {
+    return std::move(TableBuilder().string("x-match", match));
+}
+std::string ab() {
+    return TableBuilder().string("a", "1").string("b", "2").take();
+}
 
 }  // namespace
 
@@ -74,8 +78,14 @@ TEST_CASE("a void criterion wants the header to be there") {
 }
 
 TEST_CASE("integers are equal across widths; string, number and boolean are not") {
-    const ValueView one_of_each_width[] = {{'b', "\1"}, {'B', "\1"}, {'s', "\0\1"sv}, {'u', "\0\1"sv},
-        {'I', "\0\0\0\1"sv}, {'i', "\0\0\0\1"sv}, {'l', "\0\0\0\0\0\0\0\1"sv}, {'L', "\0\0\0\0\0\0\0\1"sv}};
+    const ValueView one_of_each_width[] = {{'b', "\1"},
+                                           {'B', "\1"},
+                                           {'s', "\0\1"sv},
+                                           {'u', "\0\1"sv},
+                                           {'I', "\0\0\0\1"sv},
+                                           {'i', "\0\0\0\1"sv},
+                                           {'l', "\0\0\0\0\0\0\0\1"sv},
+                                           {'L', "\0\0\0\0\0\0\0\1"sv}};
     for (const auto& a : one_of_each_width) {
         for (const auto& b : one_of_each_width) {
             CHECK(matches(TableBuilder().value("n", a).take(), TableBuilder().value("n", b).take()));
@@ -85,7 +95,8 @@ TEST_CASE("integers are equal across widths; string, number and boolean are not"
         CHECK_FALSE(matches(TableBuilder().value("n", a).take(), TableBuilder().integer("n", 2).take()));
     }
     CHECK(matches(TableBuilder().integer("n", -1).take(), TableBuilder().value("n", {'b', "\xff"}).take()));
-    CHECK_FALSE(matches(TableBuilder().integer("n", -1).take(), TableBuilder().value("n", {'B', "\xff"}).take()));
+    CHECK_FALSE(
+        matches(TableBuilder().integer("n", -1).take(), TableBuilder().value("n", {'B', "\xff"}).take()));
     CHECK(matches(TableBuilder().double_("n", 2.0).take(), TableBuilder().integer("n", 2).take()));
     CHECK_FALSE(matches(TableBuilder().double_("n", 2.5).take(), TableBuilder().integer("n", 2).take()));
     CHECK(matches(TableBuilder().double_("n", 2.5).take(), TableBuilder().double_("n", 2.5).take()));
@@ -134,5 +145,6 @@ TEST_CASE("a wrong x-match is named in the words of RabbitMQ") {
     CHECK(headers_binding_error(TableView(with("foo").take())) ==
           "Invalid x-match field value <<\"foo\">>; expected all, any, all-with-x, or any-with-x");
     const auto number = TableBuilder().integer32("x-match", 1).take();
-    CHECK(headers_binding_error(TableView(number)) == "Invalid x-match field type signedint (value 1); expected longstr");
+    CHECK(headers_binding_error(TableView(number)) ==
+          "Invalid x-match field type signedint (value 1); expected longstr");
 }

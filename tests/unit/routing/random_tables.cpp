@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include <map>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
+
+#include <doctest/doctest.h>
 
 #include "routes.hpp"
 
@@ -41,7 +41,8 @@ bool naive_topic(const Words& pattern, std::size_t p, const Words& key, std::siz
         }
         return false;
     }
-    return k < key.size() && (pattern[p] == "*" || pattern[p] == key[k]) && naive_topic(pattern, p + 1, key, k + 1);
+    return k < key.size() && (pattern[p] == "*" || pattern[p] == key[k]) &&
+           naive_topic(pattern, p + 1, key, k + 1);
 }
 
 /// A header value as "kind:value", integers of every width alike; nothing for void.
@@ -78,7 +79,8 @@ struct Model {
     std::map<std::string, ModelExchange> exchanges;
     std::vector<ModelBinding> bindings;
 
-    bool fits(const ModelBinding& binding, const std::vector<std::string>& keys, const Fields& headers) const {
+    bool fits(const ModelBinding& binding, const std::vector<std::string>& keys,
+              const Fields& headers) const {
         switch (exchanges.at(binding.source).type) {
             case ExchangeType::fanout: return true;
             case ExchangeType::headers: return naive_headers(binding.criteria, binding.match, headers);
@@ -127,7 +129,9 @@ struct Model {
 class Random {
   public:
     explicit Random(std::uint64_t seed) : engine_(seed) {}
-    std::size_t below(std::size_t bound) { return std::uniform_int_distribution<std::size_t>(0, bound - 1)(engine_); }
+    std::size_t below(std::size_t bound) {
+        return std::uniform_int_distribution<std::size_t>(0, bound - 1)(engine_);
+    }
     bool one_in(std::size_t n) { return below(n) == 0; }
     template <class Some>
     const auto& from(const Some& some) {
@@ -140,8 +144,17 @@ class Random {
 
 /// Few words, so that patterns meet; empty and long ones among them.
 std::string random_key(Random& random, bool pattern) {
-    static const std::string words[] = {"a", "b", "c", "", "org", "fedoraproject", "prod", "eightlet", "ninelette",
-                                        "sixteen-bytes-ww", "a-word-of-over-sixteen-bytes",
+    static const std::string words[] = {"a",
+                                        "b",
+                                        "c",
+                                        "",
+                                        "org",
+                                        "fedoraproject",
+                                        "prod",
+                                        "eightlet",
+                                        "ninelette",
+                                        "sixteen-bytes-ww",
+                                        "a-word-of-over-sixteen-bytes",
                                         "a-word-of-over-sixteen-bytez"};
     static const std::string wild[] = {"*", "#"};
     std::string key;
@@ -243,7 +256,9 @@ class Play {
     void set_alternate(const std::string& name) {
         static const std::string missing = "missing", none;
         auto& exchange = model_.exchanges.at(name);
-        exchange.alternate = random_.one_in(4) ? none : random_.one_in(4) ? missing : random_.from(exchange_names);
+        exchange.alternate = random_.one_in(4)   ? none
+                             : random_.one_in(4) ? missing
+                                                 : random_.from(exchange_names);
         table_.set_alternate(exchange.index, exchange.alternate);
     }
 
@@ -275,8 +290,9 @@ class Play {
     void bind() {
         ModelBinding binding;
         binding.source = any_exchange();
-        binding.destination = random_.one_in(6) ? to_exchange(model_.exchanges.at(any_exchange()).index)
-                                                : to_queue(static_cast<QueueIndex>(random_.below(queue_count)));
+        binding.destination = random_.one_in(6)
+                                  ? to_exchange(model_.exchanges.at(any_exchange()).index)
+                                  : to_queue(static_cast<QueueIndex>(random_.below(queue_count)));
         binding.key = random_key(random_, true);
         static const std::string matches[] = {"all", "any", "all-with-x", "any-with-x"};
         binding.match = random_.from(matches);
@@ -291,7 +307,8 @@ class Play {
                    each.key == binding.key && each.arguments == binding.arguments;
         });
         const auto index = model_.exchanges.at(binding.source).index;
-        // The same fields with the same types in another order are not told apart here: the model keeps raw bytes.
+        // The same fields with the same types in another order are not told apart here: the model keeps raw
+        // bytes.
         const bool added = table_.bind(index, binding.destination, binding.key, TableView(binding.arguments));
         if (known) CHECK_FALSE(added);
         if (added) model_.bindings.push_back(binding);
@@ -326,7 +343,8 @@ class Play {
             const auto matching = std::ranges::count_if(model_.bindings, [&](const auto& binding) {
                 return binding.source == name && model_.fits(binding, keys, headers.fields);
             });
-            CHECK(table_.matching_bindings(index, keys[0], headers.raw) == static_cast<std::size_t>(matching));
+            CHECK(table_.matching_bindings(index, keys[0], headers.raw) ==
+                  static_cast<std::size_t>(matching));
         } else {
             const std::vector<std::string_view> views(keys.begin(), keys.end());
             found = sorted(table_.route(index, views, headers.raw));

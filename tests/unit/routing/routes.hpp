@@ -10,8 +10,12 @@
 
 namespace trilby::routing::testing {
 
-inline Destination to_queue(QueueIndex index) { return {Destination::Kind::queue, index}; }
-inline Destination to_exchange(ExchangeIndex index) { return {Destination::Kind::exchange, index}; }
+inline Destination to_queue(QueueIndex index) {
+    return {Destination::Kind::queue, index};
+}
+inline Destination to_exchange(ExchangeIndex index) {
+    return {Destination::Kind::exchange, index};
+}
 
 /// Sorted, repetitions kept: a queue that stood twice in the result would be seen.
 inline std::vector<QueueIndex> sorted(std::span<const QueueIndex> queues) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/table.hpp"
 
-#include <doctest/doctest.h>
-
 #include <set>
 #include <string>
 #include <tuple>
+
+#include <doctest/doctest.h>
 
 #include "routes.hpp"
 
@@ -76,7 +76,8 @@ TEST_CASE("binding twice is one binding; other arguments are another, in any ord
 
 TEST_CASE("what is not bound cannot be unbound") {
     Table table;
-    const auto a = table.add_exchange("a", ExchangeType::topic), b = table.add_exchange("b", ExchangeType::topic);
+    const auto a = table.add_exchange("a", ExchangeType::topic),
+               b = table.add_exchange("b", ExchangeType::topic);
     table.bind(a, to_queue(0), "k", {});
     CHECK_FALSE(table.unbind(b, to_queue(0), "k", {}));
     CHECK_FALSE(table.unbind(a, to_queue(1), "k", {}));
@@ -87,7 +88,8 @@ TEST_CASE("what is not bound cannot be unbound") {
 
 TEST_CASE("exchanges bound to exchanges pass messages on, each once, cycles and all") {
     Table table;
-    const auto a = table.add_exchange("a", ExchangeType::topic), b = table.add_exchange("b", ExchangeType::topic),
+    const auto a = table.add_exchange("a", ExchangeType::topic),
+               b = table.add_exchange("b", ExchangeType::topic),
                c = table.add_exchange("c", ExchangeType::fanout);
     table.bind(a, to_exchange(b), "k.#", {});
     table.bind(b, to_exchange(c), "#", {});
@@ -137,7 +139,8 @@ TEST_CASE("an alternate exchange takes what led nowhere, neither to a queue nor 
 
 TEST_CASE("an alternate is used though another exchange has already reached the same queue") {
     Table table;
-    const auto a = table.add_exchange("a", ExchangeType::fanout), b = table.add_exchange("b", ExchangeType::direct),
+    const auto a = table.add_exchange("a", ExchangeType::fanout),
+               b = table.add_exchange("b", ExchangeType::direct),
                c = table.add_exchange("c", ExchangeType::fanout);
     table.bind(a, to_exchange(b), "", {});
     table.bind(a, to_queue(0), "", {});
@@ -170,8 +173,10 @@ TEST_CASE("several keys route to the union of their queues, each once") {
 
 TEST_CASE("a removed queue takes its bindings along, and its index can be used again") {
     Table table;
-    const auto t = table.add_exchange("t", ExchangeType::topic), d = table.add_exchange("d", ExchangeType::direct),
-               f = table.add_exchange("f", ExchangeType::fanout), h = table.add_exchange("h", ExchangeType::headers);
+    const auto t = table.add_exchange("t", ExchangeType::topic),
+               d = table.add_exchange("d", ExchangeType::direct),
+               f = table.add_exchange("f", ExchangeType::fanout),
+               h = table.add_exchange("h", ExchangeType::headers);
     table.add_queue("q", 0);
     table.add_queue("r", 1);
     for (const QueueIndex queue : {0U, 1U}) {
@@ -188,7 +193,8 @@ TEST_CASE("a removed queue takes its bindings along, and its index can be used a
 
 TEST_CASE("a removed exchange takes its bindings along, from it and to it, and its index is used again") {
     Table table;
-    const auto a = table.add_exchange("a", ExchangeType::topic), b = table.add_exchange("b", ExchangeType::topic),
+    const auto a = table.add_exchange("a", ExchangeType::topic),
+               b = table.add_exchange("b", ExchangeType::topic),
                c = table.add_exchange("c", ExchangeType::fanout);
     table.bind(a, to_exchange(b), "#", {});
     table.bind(b, to_exchange(c), "*", {});
@@ -209,16 +215,19 @@ TEST_CASE("a removed exchange takes its bindings along, from it and to it, and i
 
 TEST_CASE("bindings can be listed by destination and by source") {
     Table table;
-    const auto a = table.add_exchange("a", ExchangeType::topic), b = table.add_exchange("b", ExchangeType::headers);
+    const auto a = table.add_exchange("a", ExchangeType::topic),
+               b = table.add_exchange("b", ExchangeType::headers);
     const auto arguments = TableBuilder().integer("n", 1).take();
     table.bind(a, to_queue(4), "x", {});
     table.bind(b, to_queue(4), "y", TableView(arguments));
     table.bind(a, to_queue(5), "z", {});
     std::set<std::tuple<ExchangeIndex, std::string, std::string>> found;
-    table.each_binding_of(to_queue(4), [&](ExchangeIndex source, std::string_view key, TableView table_arguments) {
-        found.emplace(source, key, table_arguments.raw());
-    });
-    CHECK(found == std::set<std::tuple<ExchangeIndex, std::string, std::string>>{{a, "x", ""}, {b, "y", arguments}});
+    table.each_binding_of(to_queue(4),
+                          [&](ExchangeIndex source, std::string_view key, TableView table_arguments) {
+                              found.emplace(source, key, table_arguments.raw());
+                          });
+    CHECK(found ==
+          std::set<std::tuple<ExchangeIndex, std::string, std::string>>{{a, "x", ""}, {b, "y", arguments}});
     std::set<std::tuple<QueueIndex, std::string>> from_a;
     table.each_binding_from(a, [&](Destination destination, std::string_view key, TableView) {
         from_a.emplace(destination.index, key);
