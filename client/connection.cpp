@@ -39,6 +39,12 @@ std::string client_properties(const std::string& name) {
 
 }  // namespace
 
+Connection::Connection(Socket socket, ConnectionOptions options)
+    : socket_(std::move(socket)),
+      options_(std::move(options)),
+      last_sent_(Clock::now()),
+      last_received_(last_sent_) {}
+
 Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const Url& url, const ConnectionOptions& options) {

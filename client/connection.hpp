@@ -60,11 +60,7 @@ class Connection {
 
     enum class Wait { frame, deadline, interrupted };
 
-    Connection(Socket socket, ConnectionOptions options)
-        : socket_(std::move(socket)),
-          options_(std::move(options)),
-          last_sent_(Clock::now()),
-          last_received_(last_sent_) {}
+    Connection(Socket socket, ConnectionOptions options);
 
     Result<> handshake(const Url& url);
 
