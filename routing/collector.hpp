@@ -36,6 +36,11 @@ class Collector {
         matches_ = 0;
         if (++route_ == 0) forget();
     }
+    /// For a message that has come to this exchange already.
+    void begin(ExchangeIndex first) {
+        begin();
+        exchange_seen_[first] = route_;
+    }
 
     // Sinks of TopicWalk and HeaderIndex.
     void matched(const Target& leaf) {

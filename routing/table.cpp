@@ -7,14 +7,6 @@
 #include "protocol/erlang_text.hpp"
 
 namespace trilby::routing {
-namespace {
-
-bool depends_on_key(ExchangeType type) {
-    return type == ExchangeType::direct || type == ExchangeType::topic;
-}
-
-}  // namespace
-
 Table::Table() : exact_(bindings_.texts()), walk_(trie_), collector_(lists_) {}
 
 ExchangeIndex Table::add_exchange(std::string_view name, ExchangeType type) {
@@ -33,7 +25,7 @@ ExchangeIndex Table::add_exchange(std::string_view name, ExchangeType type) {
     if (type == ExchangeType::headers) exchange.headers = std::make_unique<HeaderIndex>();
     exact_.assign(ExactKeys::exchange_names, name, Target::queue(index));
     collector_.know_exchange(index);
-    ++generation_;
+    forget_routes();
     return index;
 }
 
@@ -48,7 +40,7 @@ void Table::remove_exchange(ExchangeIndex index) {
     if (exchange.trie_root != 0) trie_.remove_root(exchange.trie_root);
     exchange = Exchange{};
     free_exchanges_.push_back(index);
-    ++generation_;
+    forget_routes();
 }
 
 std::optional<ExchangeIndex> Table::find_exchange(std::string_view name) const {
@@ -58,7 +50,7 @@ std::optional<ExchangeIndex> Table::find_exchange(std::string_view name) const {
 
 void Table::set_alternate(ExchangeIndex exchange, std::string_view name) {
     exchanges_[exchange].alternate = name;
-    ++generation_;
+    forget_routes();
 }
 
 void Table::add_queue(std::string_view name, QueueIndex queue) {
@@ -90,7 +82,7 @@ bool Table::bind(ExchangeIndex source, Destination destination, std::string_view
     if (id == no_binding) return false;
     if (destination.kind == Destination::Kind::queue) collector_.know_queue(destination.index);
     attach(id);
-    ++generation_;
+    note_change(id);
     return true;
 }
 
@@ -104,8 +96,29 @@ bool Table::unbind(ExchangeIndex source, Destination destination, std::string_vi
 
 void Table::remove_binding(BindingId id) {
     detach(id);
+    note_change(id);
     bindings_.remove(id);
+}
+
+/// Anything may lead elsewhere from now on: names that alternates have, exchanges.
+void Table::forget_routes() {
     ++generation_;
+    cache_.note_change(RouteCache::Change::everything, 0, {});
+}
+
+/// The binding came, or is about to go.
+void Table::note_change(BindingId id) {
+    ++generation_;
+    const Binding& binding = bindings_[id];
+    using enum RouteCache::Change;
+    switch (exchanges_[binding.source].type) {
+        case ExchangeType::headers: return;  // what passes through one is not cached
+        case ExchangeType::fanout: cache_.note_change(topic_pattern, binding.source, "#"); return;
+        case ExchangeType::direct: cache_.note_change(one_key, binding.source, bindings_.key(id)); return;
+        case ExchangeType::topic:
+            cache_.note_change(topic_pattern, binding.source, bindings_.key(id));
+            return;
+    }
 }
 
 std::uint32_t Table::list_for(ExchangeIndex exchange, std::string_view pattern) {
@@ -173,7 +186,11 @@ void Table::lead(ExchangeIndex index, std::string_view pattern, Target target) {
         exact_.assign(index, pattern, target);
         return;
     }
-    if (exchange.trie_root == 0) exchange.trie_root = trie_.add_root();
+    if (exchange.trie_root == 0) {
+        exchange.trie_root = trie_.add_root();
+        exchange.starts = std::make_unique<KnownStarts>();
+    }
+    exchange.starts->forget();
     const TopicPattern words(pattern);
     trie_.assign(exchange.trie_root, words.words(), target);
     walk_.make_room();
@@ -196,8 +213,70 @@ void Table::match(ExchangeIndex index, std::string_view key, std::uint64_t hash,
     }
 }
 
+void Table::match_topic(ExchangeIndex index, std::string_view key, std::uint64_t hash) {
+    const Exchange& exchange = exchanges_[index];
+    if (exchange.trie_root != 0) {
+        if (const auto* start = exchange.starts->find(walk_, exchange.trie_root, key)) {
+            walk_.run(*start, key, collector_);
+        } else {
+            walk_.run(exchange.trie_root, key, collector_);
+        }
+    }
+    if (const Target* target = exact_.find(index, key, hash)) collector_.matched(*target);
+}
+
+/// The exchange led nowhere by itself: its alternate may know.
+void Table::look_elsewhere(ExchangeIndex exchange) {
+    const auto& alternate = exchanges_[exchange].alternate;
+    if (alternate.empty()) return;
+    if (const auto next = find_exchange(alternate)) collector_.pass_on(*next);
+}
+
+/// Walks through the exchanges that wait in the collector, and those they pass on to. Returns whether what
+/// was found depends on the keys alone.
+bool Table::pass_on(std::span<const std::string_view> keys, std::string_view headers) {
+    bool by_keys = true;
+    while (collector_.more_exchanges()) {
+        const ExchangeIndex index = collector_.next_exchange();
+        const auto before = collector_.matches();
+        switch (exchanges_[index].type) {
+            case ExchangeType::topic:
+                for (const auto key : keys) match_topic(index, key, hash_bytes(key));
+                break;
+            case ExchangeType::direct:
+                for (const auto key : keys) match(index, key, hash_bytes(key), headers, collector_);
+                break;
+            case ExchangeType::headers: by_keys = false; [[fallthrough]];
+            case ExchangeType::fanout:
+                if (!keys.empty()) match(index, {}, 0, headers, collector_);
+        }
+        if (collector_.matches() == before) look_elsewhere(index);
+    }
+    return by_keys;
+}
+
+std::span<const QueueIndex> Table::route_topic(ExchangeIndex index, std::string_view key,
+                                               std::string_view headers) {
+    const std::uint64_t hash = hash_bytes(key);
+    const bool cached = cache_.worthwhile(hash);
+    if (cached) {
+        if (const auto found = cache_.find(index, key, hash)) return *found;
+    }
+    collector_.begin(index);
+    match_topic(index, key, hash);
+    if (collector_.matches() == 0) look_elsewhere(index);
+    const bool alone = !collector_.more_exchanges();
+    const bool by_key = alone || pass_on(std::span(&key, 1), headers);
+    if (cached && by_key) {
+        cache_.offer(index, key, hash, collector_.queues(),
+                     alone ? RouteCache::Reach::one_exchange : RouteCache::Reach::several_exchanges);
+    }
+    return collector_.queues();
+}
+
 std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::string_view key,
                                          std::string_view headers) {
+    if (exchanges_[exchange].trie_root != 0) return route_topic(exchange, key, headers);
     return route(exchange, std::span(&key, 1), headers);
 }
 
@@ -205,18 +284,7 @@ std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::span<const
                                          std::string_view headers) {
     collector_.begin();
     collector_.pass_on(exchange);
-    while (collector_.more_exchanges()) {
-        const ExchangeIndex index = collector_.next_exchange();
-        const auto before = collector_.matches();
-        for (const auto key : keys) {
-            match(index, key, hash_bytes(key), headers, collector_);
-            if (!depends_on_key(exchanges_[index].type)) break;
-        }
-        if (collector_.matches() != before) continue;
-        if (const auto& alternate = exchanges_[index].alternate; !alternate.empty()) {
-            if (const auto next = find_exchange(alternate)) collector_.pass_on(*next);
-        }
-    }
+    pass_on(keys, headers);
     return collector_.queues();
 }
 

@@ -16,7 +16,9 @@
 #include "routing/destination.hpp"
 #include "routing/exact_keys.hpp"
 #include "routing/header_index.hpp"
+#include "routing/known_starts.hpp"
 #include "routing/pattern_lists.hpp"
+#include "routing/route_cache.hpp"
 #include "routing/topic_trie.hpp"
 #include "routing/topic_walk.hpp"
 
@@ -53,7 +55,7 @@ class Table {
                 protocol::TableView arguments);
     /// Whether there is this very binding.
     bool has_binding(ExchangeIndex source, Destination destination, std::string_view key,
-                     protocol::TableView arguments) const {
+                     protocol::TableView arguments) {
         return bindings_.find(source, destination, key, arguments) != no_binding;
     }
 
@@ -102,7 +104,8 @@ class Table {
         std::string name;
         std::string alternate;
         Target everything;            // of a fanout exchange
-        std::uint32_t trie_root = 0;  // of a topic exchange, 0 while it has no pattern with a wildcard
+        std::uint32_t trie_root = 0;  // of a topic exchange, 0 while it has had no pattern with a wildcard
+        std::unique_ptr<KnownStarts> starts;  // with the root
         std::unique_ptr<HeaderIndex> headers;
     };
 
@@ -114,7 +117,13 @@ class Table {
     template <class Sink>
     void match(ExchangeIndex exchange, std::string_view key, std::uint64_t hash, std::string_view headers,
                Sink& sink);
-    void pass_through(std::span<const std::string_view> keys, std::string_view headers);
+    void match_topic(ExchangeIndex index, std::string_view key, std::uint64_t hash);
+    std::span<const QueueIndex> route_topic(ExchangeIndex index, std::string_view key,
+                                            std::string_view headers);
+    void look_elsewhere(ExchangeIndex exchange);
+    bool pass_on(std::span<const std::string_view> keys, std::string_view headers);
+    void note_change(BindingId id);
+    void forget_routes();
 
     Bindings bindings_;
     PatternLists lists_;
@@ -122,6 +131,7 @@ class Table {
     TopicTrie trie_;
     TopicWalk walk_;
     Collector collector_;
+    RouteCache cache_;  // of topic exchanges
     std::vector<Exchange> exchanges_;
     std::vector<ExchangeIndex> free_exchanges_;
     std::vector<std::string> queue_names_;  // by index; empty: not there

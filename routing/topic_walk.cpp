@@ -45,6 +45,7 @@ TopicWalk::Start TopicWalk::start_after(std::uint32_t root, std::string_view wor
     start.node_count = static_cast<std::uint8_t>(now_count_);
     start.behind_hash_count = static_cast<std::uint8_t>(behind_hash_count_);
     start.words = words_;
+    start.size = words.size();
     return start;
 }
 

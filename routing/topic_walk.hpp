@@ -29,7 +29,8 @@ class TopicWalk {
         std::array<std::uint32_t, room> behind_hash;
         std::uint8_t node_count = 0, matched_count = 0, behind_hash_count = 0;
         std::uint32_t words = 0;
-        bool usable = false;  // there was room for it all
+        std::size_t size = 0;  // of the part of a key that was walked, with the dot behind it
+        bool usable = false;   // there was room for it all
     };
 
     explicit TopicWalk(TopicTrie& trie) : trie_(trie) {}
@@ -43,9 +44,9 @@ class TopicWalk {
         go_on(WordCursor(key), sink);
     }
 
-    /// `key` from `start_size` on, where `start` was made from its first `start_size` bytes by `start_after`.
+    /// `key` begins with what `start` was made from.
     template <class Sink>
-    void run(const Start& start, std::string_view key, std::size_t start_size, Sink& sink) {
+    void run(const Start& start, std::string_view key, Sink& sink) {
         for (std::size_t i = 0; i < start.matched_count; ++i) sink.matched(start.matched[i]);
         for (std::size_t i = 0; i < start.node_count; ++i) now_[i] = start.nodes[i];
         for (std::size_t i = 0; i < start.behind_hash_count; ++i) behind_hash_[i] = start.behind_hash[i];
@@ -54,7 +55,7 @@ class TopicWalk {
         words_ = start.words;
         next_walk();
         for (std::size_t i = 0; i < behind_hash_count_; ++i) trie_.nodes_[behind_hash_[i]].active = walk_;
-        go_on(WordCursor(key, start_size), sink);
+        go_on(WordCursor(key, start.size), sink);
     }
 
     /// `words` ends with a dot; more words follow, the first of which may be empty.

@@ -351,7 +351,13 @@ class Play {
         }
         CAPTURE(name);
         CAPTURE(keys[0]);
-        REQUIRE(found == expected);
+        CAPTURE(keys.size());
+        const auto text = [](const std::vector<QueueIndex>& queues) {
+            std::string all;
+            for (const auto queue : queues) all.append(std::to_string(queue)).append(1, ' ');
+            return all;
+        };
+        REQUIRE(text(found) == text(expected));
     }
 
     Random random_;
