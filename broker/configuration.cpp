@@ -43,11 +43,14 @@ std::expected<Listener, std::string> parse_listener(std::string_view text) {
         if (!host.ends_with(']')) return no_listener(text, form);
         host = host.substr(1, host.size() - 2);
         in6_addr address{};
-        if (::inet_pton(AF_INET6, std::string{host.substr(0, host.find('%'))}.c_str(), &address) != 1) {
+        if (host.find('\0') != host.npos ||
+            ::inet_pton(AF_INET6, std::string{host.substr(0, host.find('%'))}.c_str(), &address) != 1) {
             return no_listener(text, "what stands in the brackets is not an IPv6 address");
         }
     } else if (host.find(':') != host.npos) {
         return no_listener(text, "an IPv6 address stands in brackets, such as \"[::1]:5672\"");
+    } else if (std::ranges::any_of(host, [](char c) { return static_cast<unsigned char>(c) <= ' '; })) {
+        return no_listener(text, form);
     } else if (host.empty() || host == "*") {
         return no_listener(text, "for every address of the machine write \"0.0.0.0:PORT\" and \"[::]:PORT\"");
     }

@@ -144,7 +144,7 @@ class Value {
         if (node.is_array()) return "a list";
         std::ostringstream text;
         node.visit([&](const auto& value) { text << value; });
-        return text.str();
+        return text.view().size() <= 80 ? text.str() : "what is there";
     }
 
     static std::string in_words(std::chrono::milliseconds duration) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/definitions.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,8 +25,10 @@ constexpr std::size_t longest_name = 255;
 std::string shown(element value) {
     constexpr std::size_t longest = 40;
     auto text = simdjson::to_string(value);
-    if (text.size() > longest) text = text.substr(0, longest) + "…";
-    return text;
+    if (text.size() <= longest) return text;
+    auto size = longest;
+    while ((text[size] & 0xC0) == 0x80) --size;  // not inside a character
+    return text.substr(0, size) + "…";
 }
 
 /// Reads the keys of one entry. The first thing that is wrong stays in `error`, with its place; reads after
@@ -37,9 +41,10 @@ class Entry {
         }
     }
 
+    /// What is null might as well not be there.
     bool has(std::string_view key) const {
         element value;
-        return error_.empty() && object_.at_key(key).get(value) == simdjson::SUCCESS;
+        return error_.empty() && object_.at_key(key).get(value) == simdjson::SUCCESS && !value.is_null();
     }
 
     std::string text(std::string_view key) {
@@ -100,6 +105,13 @@ class Entry {
         return result;
     }
 
+    /// An object in this one. None: absent.
+    std::optional<Entry> inner(std::string_view key) {
+        element value;
+        if (!has(key) || !find(key, value)) return std::nullopt;
+        return Entry{fmt::format("{}.{}", place_, key), value, error_};
+    }
+
     /// A raw field table. Absent: empty.
     std::string arguments() {
         element value;
@@ -126,8 +138,7 @@ class Entry {
     }
 
     bool find(std::string_view key, element& value) {
-        if (!error_.empty()) return false;
-        if (object_.at_key(key).get(value) == simdjson::SUCCESS) return true;
+        if (has(key)) return object_.at_key(key).get(value) == simdjson::SUCCESS;
         fail(fmt::format("has no \"{}\"", key), " ");
         return false;
     }
@@ -145,9 +156,18 @@ class Entry {
     std::string& error_;
 };
 
+/// Newer exports have all but the name in "metadata" as well, some only there.
 VhostDefinition read_vhost(Entry& entry) {
-    return {entry.name("name"), entry.text_or_empty("description"), entry.tags(),
-            entry.text_or_empty("default_queue_type")};
+    VhostDefinition vhost{entry.name("name"), entry.text_or_empty("description"), entry.tags(),
+                          entry.text_or_empty("default_queue_type")};
+    if (auto metadata = entry.inner("metadata")) {
+        if (vhost.description.empty()) vhost.description = metadata->text_or_empty("description");
+        if (vhost.tags.empty()) vhost.tags = metadata->tags();
+        if (vhost.default_queue_type.empty())
+            vhost.default_queue_type = metadata->text_or_empty("default_queue_type");
+    }
+    if (vhost.default_queue_type == "undefined") vhost.default_queue_type.clear();
+    return vhost;
 }
 
 /// Before 3.6 RabbitMQ knew md5 only and did not say so.

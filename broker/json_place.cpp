@@ -5,6 +5,8 @@
 
 #include <simdjson.h>
 
+#include "protocol/utf8.hpp"
+
 namespace trilby::broker {
 namespace {
 
@@ -46,20 +48,39 @@ error_code walk(ondemand::value value) {
     return simdjson::SUCCESS;
 }
 
+/// For what is found out before any value is looked at: bytes that are not UTF-8, or a string without its
+/// end, which cannot go over a line in JSON.
+std::size_t first_broken_line(std::string_view json) {
+    std::size_t number = 1;
+    for (;; ++number) {
+        const auto end = std::min(json.find('\n'), json.size());
+        const auto line = json.substr(0, end);
+        bool inside = false;
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            if (line[i] == '\\') {
+                ++i;
+            } else if (line[i] == '"') {
+                inside = !inside;
+            }
+        }
+        if (inside || !protocol::valid_utf8(line) || end == json.size()) return number;
+        json.remove_prefix(end + 1);
+    }
+}
+
 }  // namespace
 
 std::size_t line_of_json_error(std::string_view json) {
     const simdjson::padded_string padded{json};
     ondemand::parser parser;
     ondemand::document document;
+    if (parser.iterate(padded).get(document) != simdjson::SUCCESS) return first_broken_line(json);
     ondemand::value root;
-    const char* location = padded.data();
-    if (parser.iterate(padded).get(document) == simdjson::SUCCESS) {
-        if (document.get_value().get(root) == simdjson::SUCCESS) (void)walk(root);
-        // None when all tokens were read: something is missing at the end.
-        if (document.current_location().get(location) != simdjson::SUCCESS)
-            location = padded.data() + padded.size();
-    }
+    if (document.get_value().get(root) == simdjson::SUCCESS) (void)walk(root);
+    const char* location = nullptr;
+    // None when all tokens were read: something is missing at the end.
+    if (document.current_location().get(location) != simdjson::SUCCESS)
+        location = padded.data() + padded.size();
     return 1 + static_cast<std::size_t>(std::count(padded.data(), location, '\n'));
 }
 

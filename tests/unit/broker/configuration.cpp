@@ -214,6 +214,8 @@ TEST_CASE("what is no listener is refused with the right form") {
     CHECK(advice("[]:1").find("not an IPv6 address") != std::string::npos);
     CHECK(advice(":5672").find("\"0.0.0.0:PORT\" and \"[::]:PORT\"") != std::string::npos);
     CHECK(advice("*:5672").find("\"0.0.0.0:PORT\" and \"[::]:PORT\"") != std::string::npos);
+    CHECK(advice("a b:1").find("write HOST:PORT") != std::string::npos);
+    CHECK(advice(std::string_view{"[::1\0]:1", 8}).find("not an IPv6 address") != std::string::npos);
     for (const char* text : {"h:", "h:65536", "h:-1", "h:5672x", "h: 1", "h:+1"}) {
         CAPTURE(text);
         CHECK(advice(text).find("the port is a number from 0 to 65535") != std::string::npos);

@@ -116,6 +116,29 @@ TEST_CASE("every section of an export is read") {
           VerbatimDefinition{"", "cluster_name", R"({"name":"cluster_name","value":"rabbit@x"})"});
 }
 
+TEST_CASE(
+    "what newer exports say in a virtual host's metadata is read, and an undefined queue type is none") {
+    const auto vhost = [](const std::string& keys) {
+        return parse(R"({"vhosts":[{"name":"v",)" + keys + "}]}").vhosts[0];
+    };
+    CHECK(vhost(R"("metadata":{"description":"d","tags":["t"],"default_queue_type":"quorum"})") ==
+          VhostDefinition{"v", "d", {"t"}, "quorum"});
+    CHECK(vhost(R"("description":"a","metadata":{"description":"d"})") == VhostDefinition{"v", "a", {}, ""});
+    CHECK(vhost(R"("default_queue_type":"undefined")") == VhostDefinition{"v", "", {}, ""});
+    CHECK(error_of(R"({"vhosts":[{"name":"v","metadata":{"tags":5}}]})") ==
+          R"(vhosts[0].metadata: "tags" must be a string, not 5)");
+    CHECK(error_of(R"({"vhosts":[{"name":"v","metadata":5}]})") ==
+          "vhosts[0].metadata must be an object, not 5");
+}
+
+TEST_CASE("null is the same as absent") {
+    CHECK(parse(R"({"vhosts":[{"name":"v","description":null,"tags":null,"default_queue_type":null}]})")
+              .vhosts[0] == VhostDefinition{"v", "", {}, ""});
+    CHECK(error_of(R"({"queues":[{"name":"q","vhost":"/","durable":null}]})") ==
+          R"(queues[0] has no "durable")");
+    CHECK(arguments("null") == "");
+}
+
 TEST_CASE("every section may be missing") {
     CHECK(parse("{}") == Definitions{});
 }
@@ -193,6 +216,10 @@ TEST_CASE("a long value is quoted in part only") {
     const auto error = error_of(R"({"queues":")" + std::string(5000, 'x') + R"("})");
     CHECK(error.starts_with("\"queues\" must be a list, not \"xxx"));
     CHECK(error.size() < 100);
+    std::string umlauts;
+    for (int i = 0; i < 50; ++i) umlauts += "\xC3\xA4";
+    CHECK(error_of(R"({"queues":")" + umlauts + R"("})") ==
+          "\"queues\" must be a list, not \"" + umlauts.substr(0, 38) + "…");
 }
 
 TEST_CASE("the export of a single virtual host is refused in words") {
@@ -213,6 +240,10 @@ TEST_CASE("names have at most 255 bytes") {
 TEST_CASE("what is not JSON is refused with the line") {
     CHECK(error_of("{\n\"queues\": [\n  {\"name\": tru}\n]}").starts_with("line 3: this is not JSON: "));
     CHECK(error_of("{\n\"queues\": [\n  {\"name\" \"q\"}\n]}").starts_with("line 3: this is not JSON: "));
+    CHECK(error_of("{\n\"queues\": \"\xFF\"\n}").starts_with("line 2: this is not JSON: "));
+    CHECK(error_of("{\n\"a\": \"\\\"\",\n\"queues: [],\n\"users\": []\n}")
+              .starts_with("line 3: this is not JSON: "));
+    CHECK(error_of("{\n\"queues\": [],\n\"users\": [\n").starts_with("line "));
     CHECK(error_of("{\n\"queues\": [],\n\n").find("this is not JSON: ") != std::string::npos);
     CHECK(error_of("").find("this is not JSON: ") != std::string::npos);
     CHECK(error_of(std::string(5000, '[')).find("this is not JSON: ") != std::string::npos);
