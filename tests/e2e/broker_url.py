@@ -7,7 +7,7 @@ import sys
 import time
 
 SKIP = 77
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 def url(user="guest", password=None, vhost="%2F"):

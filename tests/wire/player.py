@@ -9,7 +9,7 @@ import time
 import amqp
 from language import Any, Pattern, Scanner, Subset
 
-PATIENCE = 10.0  # seconds to wait for what must come
+PATIENCE = 20.0  # seconds to wait for what must come
 CLIENT_CAPABILITIES = ("authentication_failure_close", "basic.nack", "connection.blocked", "consumer_cancel_notify",
                        "publisher_confirms")
 
