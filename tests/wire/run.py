@@ -83,6 +83,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     parser.add_argument("--broker", help="the program to start")
+    parser.add_argument("--config", help="its configuration")
     parser.add_argument("--at", help="HOST:PORT of a running broker")
     parser.add_argument("--skip", action="append", default=[], help="leave out cases with this tag")
     parser.add_argument("--only", help="cases whose title has these words")
@@ -103,7 +104,8 @@ def main():
         host, _, port = options.at.rpartition(":")
         address = (host, int(port))
     else:
-        broker = StartedBroker(options.broker, definitions=HERE / "definitions.json")
+        config = pathlib.Path(options.config).read_text() if options.config else None
+        broker = StartedBroker(options.broker, definitions=HERE / "definitions.json", config=config)
         address = broker.address
     try:
         failed = run(options, cases, address, broker)
