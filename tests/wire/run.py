@@ -120,12 +120,13 @@ def main():
 
 def run(options, cases, address, broker):
     failed = 0
-    streams = []
+    streams, names = [], []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         running = {pool.submit(play, address, case, options.split): case
                    for case in sorted(cases, key=lambda case: "slow" not in case.tags)}
         for done in concurrent.futures.as_completed(running):
             problem, one = done.result()
+            names += one.owned.values()
             streams += [(connection.sent, connection.handshake_size) for connection in one.connections.values()]
             if problem:
                 failed += 1
@@ -139,6 +140,7 @@ def run(options, cases, address, broker):
             print(f"{count} cuts made", flush=True)
             probe = language.Case(HERE / "run.py", 0, "the broker answers", frozenset(), [language.Line(0, "sync")])
             problem, _ = play(address, probe)
+            player.remove(address, names)
             if problem:
                 failed += 1
                 print("FAILED after the cuts the broker does not answer", *problem, sep="\n  ")
