@@ -4,7 +4,6 @@
 #include <array>
 #include <string_view>
 
-#include "routing/name.hpp"
 #include "routing/topic_walk.hpp"
 
 namespace trilby::routing {
@@ -15,34 +14,27 @@ class KnownStarts {
   public:
     /// For the trie below `root`. Null: walk from the root. Valid until forget is called.
     const TopicWalk::Start* find(TopicWalk& walk, std::uint32_t root, std::string_view key) {
-        if (!key.starts_with(authority_dot)) return nullptr;
-        Known* known = &known_[0];
-        const auto rest = key.substr(authority_dot.size());
-        for (std::size_t i = 0; i < environments.size(); ++i) {
-            const auto& word = environments[i];
-            if (rest.size() > word.size() && rest[word.size()] == '.' && rest.starts_with(word))
-                known = &known_[i + 1];
+        if (!key.starts_with(beginnings[0])) return nullptr;
+        std::size_t which = 0;
+        for (std::size_t i = 1; i < beginnings.size(); ++i) {
+            if (key.substr(beginnings[0].size()).starts_with(beginnings[i].substr(beginnings[0].size())))
+                which = i;
         }
-        if (!known->made) make(*known, walk, root);
-        return known->start.usable ? &known->start : nullptr;
+        if (!made_[which]) make(which, walk, root);
+        return starts_[which].usable ? &starts_[which] : nullptr;
     }
 
-    void forget() {
-        for (auto& known : known_) known.made = false;
-    }
+    void forget() { made_ = {}; }
 
   private:
-    static constexpr std::string_view authority_dot = "org.fedoraproject.";
-    static_assert(authority_dot.substr(0, authority_dot.size() - 1) == authority);
+    // All begin with the first. The names of name.hpp, each with its dot.
+    static constexpr std::array<std::string_view, 4> beginnings = {
+        "org.fedoraproject.", "org.fedoraproject.prod.", "org.fedoraproject.stg.", "org.fedoraproject.dev."};
 
-    struct Known {
-        bool made = false;
-        TopicWalk::Start start;
-    };
+    void make(std::size_t which, TopicWalk& walk, std::uint32_t root);
 
-    void make(Known& known, TopicWalk& walk, std::uint32_t root);
-
-    std::array<Known, 1 + environments.size()> known_;  // without an environment, and with each
+    std::array<bool, beginnings.size()> made_{};
+    std::array<TopicWalk::Start, beginnings.size()> starts_;
 };
 
 }  // namespace trilby::routing

@@ -42,7 +42,6 @@ bool RouteCache::still_good(Entry& entry, std::string_view key) {
 
 void RouteCache::offer(ExchangeIndex exchange, std::string_view key, std::uint64_t hash,
                        std::span<const QueueIndex> queues, Reach reach) {
-    if (looked_up_ >= period) judge();
     if (key.size() > 255 || queues.size() > most_queues) return;
     if (buckets_.empty()) {
         buckets_.resize(bucket_count);

@@ -40,7 +40,7 @@ class RouteCache {
     /// Valid until `offer` is called.
     std::optional<std::span<const QueueIndex>> find(ExchangeIndex exchange, std::string_view key,
                                                     std::uint64_t hash) {
-        ++looked_up_;
+        if (++looked_up_ == period) judge();
         if (buckets_.empty()) return std::nullopt;
         const std::uint64_t tag = tag_of(exchange, hash);
         const Bucket& bucket = buckets_[tag & bucket_mask];

@@ -48,9 +48,9 @@ class Run {
         figures_.routes = workload_.messages.size();
         const auto routes = static_cast<double>(std::max<std::size_t>(workload_.messages.size(), 1));
         figures_.distinct_queues = pass();  // warms up
-        const auto allocations_before = heap_use().allocations;
         std::vector<double> times;
         times.reserve(passes);
+        const auto allocations_before = heap_use().allocations;
         for (unsigned i = 0; i < passes; ++i) {
             const double start = cpu_ns();
             const auto reached = pass();
