@@ -128,7 +128,7 @@ Result<> Channel::publish(std::string_view exchange, std::string_view routing_ke
         protocol::basic::Publish{.exchange = exchange, .routing_key = routing_key, .mandatory = mandatory});
     protocol::append_content(output, number_, body.size(), properties, body, connection_.frame_max());
     if (confirms_) {
-        open_.push_back(true);
+        ++published_;
         ++outstanding_;
     }
     return output.size() < flush_at ? Result<>{} : connection_.flush();
@@ -184,7 +184,7 @@ void Channel::on_method(const protocol::Method& method) {
         closed_ = Error{close->reply_code, std::string(close->reply_text)};
         protocol::append_method(connection_.output(), number_, protocol::channel::CloseOk{});
     } else if (std::holds_alternative<basic::Cancel>(method)) {
-        closed_ = Error{0, "the queue was deleted while it was read"};
+        closed_ = Error{404, "the queue was deleted while it was read"};
     } else {
         reply_ = method;
     }
@@ -217,22 +217,11 @@ void Channel::content_complete() {
 }
 
 void Channel::confirmed(std::uint64_t tag, bool multiple, bool taken) {
-    const auto settle = [&](std::size_t index) {
-        if (index >= open_.size() || !open_[index]) return;
-        open_[index] = false;
-        --outstanding_;
-        if (!taken) ++refused_;
-    };
-    if (tag == 0 && multiple) tag = first_open_ + open_.size() - 1;
-    if (tag >= first_open_) {
-        const std::size_t last = static_cast<std::size_t>(tag - first_open_);
-        for (std::size_t index = multiple ? 0 : last; index <= last && index < open_.size(); ++index)
-            settle(index);
-    }
-    while (!open_.empty() && !open_.front()) {
-        open_.pop_front();
-        ++first_open_;
-    }
+    if (tag == 0 && multiple) tag = published_;
+    if (tag == 0 || tag > published_) return;
+    const std::uint64_t fresh = multiple ? confirmed_.add_all_below(tag) : confirmed_.add(tag - 1) ? 1 : 0;
+    outstanding_ -= static_cast<std::size_t>(fresh);
+    if (!taken) refused_ += fresh;
 }
 
 }  // namespace trilby::client

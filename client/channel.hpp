@@ -10,6 +10,7 @@
 
 #include "client/connection.hpp"
 #include "client/error.hpp"
+#include "client/in_order.hpp"
 #include "client/message.hpp"
 #include "protocol/field_table.hpp"
 #include "protocol/methods.hpp"
@@ -96,9 +97,9 @@ class Channel {
     std::deque<Returned> returned_;
 
     bool confirms_ = false;
-    std::uint64_t first_open_ = 1;  // the sequence number that open_.front() stands for
-    std::deque<bool> open_;         // true: not confirmed yet
-    std::size_t outstanding_ = 0;   // how many are true
+    std::uint64_t published_ = 0;  // since then
+    InOrder confirmed_;            // a publish's sequence number less one
+    std::size_t outstanding_ = 0;  // published and not confirmed
     std::uint64_t refused_ = 0;
 };
 

@@ -47,7 +47,7 @@ std::unexpected<Failed> BrokerOptions::explain(const Error& error) const {
     if (error.code == 530)
         return trouble(fmt::format(
             "The broker at {} did not let us in ({}): check the virtual host in --url.", broker, said));
-    return trouble(fmt::format("The broker at {} refused: {}.", broker, said));
+    return trouble(fmt::format("The broker at {} says: {}.", broker, said));
 }
 
 std::expected<Session, Failed> Session::open(const BrokerOptions& options, std::string name) {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/broker/in_order.hpp"
 #include "bench/broker/pattern.hpp"
 #include "bench/broker/stamp.hpp"
+#include "client/in_order.hpp"
 
 namespace trilby::perf {
 
@@ -41,7 +41,7 @@ class Checker {
   private:
     struct Received {
         Pattern pattern;
-        InOrder ranks;  // ranks of the messages in the pattern
+        client::InOrder ranks;  // ranks of the messages in the pattern
     };
 
     Received& received(std::size_t producer, std::size_t queue) {

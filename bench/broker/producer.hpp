@@ -6,9 +6,9 @@
 #include <limits>
 #include <string_view>
 
-#include "bench/broker/in_order.hpp"
 #include "bench/broker/link.hpp"
 #include "bench/broker/prepared_messages.hpp"
+#include "client/in_order.hpp"
 
 namespace trilby::perf {
 
@@ -57,7 +57,7 @@ class Producer final : public Link {
     std::size_t next_message_ = 0;  // in messages_
     std::string_view unsent_;       // stamped, and not taken by the kernel yet
     std::uint64_t published_ = 0, target_ = 0, confirmed_ = 0, returned_ = 0;
-    InOrder confirms_;
+    client::InOrder confirms_;
     Nanoseconds start_ = 0;           // of this phase
     std::uint64_t before_phase_ = 0;  // published before it
 };

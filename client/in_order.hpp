@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <deque>
 
-namespace trilby::perf {
+namespace trilby::client {
 
 /// Numbers that should come once each, from 0, mostly in order: delivered messages, confirmed publishes.
 class InOrder {
@@ -78,4 +78,4 @@ class InOrder {
     std::deque<bool> early_;  // [i] says whether next_ + i came; front() is false, or it is empty
 };
 
-}  // namespace trilby::perf
+}  // namespace trilby::client
