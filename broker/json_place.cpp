@@ -13,8 +13,11 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
 
-/// Reads everything, for the parser looks only at what is asked for. The parser bounds the depth.
-error_code walk(ondemand::value value) {
+constexpr int deepest = 128;
+
+/// Reads everything, for the parser looks only at what is asked for, and does not bound the depth.
+error_code walk(ondemand::value value, int depth = 0) {
+    if (depth > deepest) return simdjson::DEPTH_ERROR;
     ondemand::json_type type{};
     if (const auto error = value.type().get(type)) return error;
     switch (type) {
@@ -24,7 +27,7 @@ error_code walk(ondemand::value value) {
             for (auto entry : array) {
                 ondemand::value inner;
                 if (const auto error = entry.get(inner)) return error;
-                if (const auto error = walk(inner)) return error;
+                if (const auto error = walk(inner, depth + 1)) return error;
             }
             return simdjson::SUCCESS;
         }
@@ -36,14 +39,18 @@ error_code walk(ondemand::value value) {
                 if (const auto error = field.error()) return error;
                 if (const auto error = field.unescaped_key().error()) return error;
                 if (const auto error = field.value().get(inner)) return error;
-                if (const auto error = walk(inner)) return error;
+                if (const auto error = walk(inner, depth + 1)) return error;
             }
             return simdjson::SUCCESS;
         }
         case ondemand::json_type::number: return value.get_number().error();
         case ondemand::json_type::string: return value.get_string().error();
         case ondemand::json_type::boolean: return value.get_bool().error();
-        case ondemand::json_type::null: return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+        case ondemand::json_type::null: {
+            bool null = false;
+            if (const auto error = value.is_null().get(null)) return error;
+            return null ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+        }
     }
     return simdjson::SUCCESS;
 }

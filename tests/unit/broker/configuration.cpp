@@ -178,6 +178,7 @@ TEST_CASE("of several errors the topmost is reported") {
 TEST_CASE("a file that is not TOML is refused with the line") {
     CHECK(error_of("threads = 1\nheartbeat: 5\n").starts_with("2: "));
     CHECK(error_of("threads = 1\nthreads = 2\n").starts_with("2: "));
+    CHECK(error_of("threads = 1\n[\n").starts_with("2: "));
 }
 
 TEST_CASE("a file that cannot be read is refused with the reason") {

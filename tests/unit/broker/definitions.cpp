@@ -240,6 +240,7 @@ TEST_CASE("names have at most 255 bytes") {
 TEST_CASE("what is not JSON is refused with the line") {
     CHECK(error_of("{\n\"queues\": [\n  {\"name\": tru}\n]}").starts_with("line 3: this is not JSON: "));
     CHECK(error_of("{\n\"queues\": [\n  {\"name\" \"q\"}\n]}").starts_with("line 3: this is not JSON: "));
+    CHECK(error_of("{\n\"queues\": nul\n}").starts_with("line 2: this is not JSON: "));
     CHECK(error_of("{\n\"queues\": \"\xFF\"\n}").starts_with("line 2: this is not JSON: "));
     CHECK(error_of("{\n\"a\": \"\\\"\",\n\"queues: [],\n\"users\": []\n}")
               .starts_with("line 3: this is not JSON: "));
