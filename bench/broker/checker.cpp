@@ -25,23 +25,18 @@ void Checker::damaged(std::size_t queue) {
     if (faults_.first.empty()) faults_.first = fmt::format("a message from queue {} is damaged", queue);
 }
 
-void Checker::arrived(std::size_t stream, std::size_t queue, const Stamp& stamp) {
-    if (!stamp.intact() || stamp.producer >= producers_) return damaged(queue);
-    Received& from = received(stamp.producer, queue);
-    if (!from.pattern.takes(stamp.sequence)) {
+void Checker::wrong(std::size_t queue, const Stamp& stamp, std::uint64_t rank) {
+    if (rank == Pattern::not_taken) {
         ++faults_.misrouted;
         return note("does not belong in", queue, stamp);
     }
-    if (!from.ranks.add(from.pattern.count_below(stamp.sequence))) {
-        ++faults_.doubled;
-        return note("came again from", queue, stamp);
-    }
-    std::uint64_t& above_last = above_last_[stream * producers_ + stamp.producer];
-    if (stamp.sequence < above_last) {
-        ++faults_.disordered;
-        return note("came after a later one from", queue, stamp);
-    }
-    above_last = stamp.sequence + 1;
+    ++faults_.doubled;
+    note("came again from", queue, stamp);
+}
+
+void Checker::disordered(std::size_t queue, const Stamp& stamp) {
+    ++faults_.disordered;
+    note("came after a later one from", queue, stamp);
 }
 
 std::uint64_t Checker::due(std::span<const std::uint64_t> published) const {

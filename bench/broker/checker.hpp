@@ -30,7 +30,15 @@ class Checker {
     /// `patterns[producer * queues + queue]`; `streams` counts the places messages come in, one queue each.
     Checker(std::size_t producers, std::size_t queues, std::size_t streams, std::vector<Pattern> patterns);
 
-    void arrived(std::size_t stream, std::size_t queue, const Stamp& stamp);
+    void arrived(std::size_t stream, std::size_t queue, const Stamp& stamp) {
+        if (!stamp.intact() || stamp.producer >= producers_) return damaged(queue);
+        Received& from = received(stamp.producer, queue);
+        const std::uint64_t rank = from.pattern.rank(stamp.sequence);
+        if (rank == Pattern::not_taken || !from.ranks.add(rank)) return wrong(queue, stamp, rank);
+        std::uint64_t& above_last = above_last_[stream * producers_ + stamp.producer];
+        if (stamp.sequence < above_last) return disordered(queue, stamp);
+        above_last = stamp.sequence + 1;
+    }
     /// A body too short for a stamp, or with other bytes than were sent.
     void damaged(std::size_t queue);
 
@@ -47,6 +55,8 @@ class Checker {
     Received& received(std::size_t producer, std::size_t queue) {
         return received_[producer * queues_ + queue];
     }
+    void wrong(std::size_t queue, const Stamp& stamp, std::uint64_t rank);
+    void disordered(std::size_t queue, const Stamp& stamp);
     void note(const char* what, std::size_t queue, const Stamp& stamp);
 
     std::size_t producers_, queues_;

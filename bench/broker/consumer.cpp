@@ -22,8 +22,56 @@ Consumer::Consumer(client::Connection::Bare bare, const Scenario& scenario, std:
 
 std::size_t Consumer::handle(std::string_view bytes) {
     if (timed_) read_at_ = now();
-    return walk_frames(
-        bytes, [this](const protocol::FrameHead& head, std::string_view payload) { frame(head, payload); });
+    std::size_t at = 0;
+    for (;;) {
+        std::size_t taken = take_whole(bytes.data() + at, bytes.size() - at);
+        if (taken == 0)
+            taken = walk_frames<1>(
+                bytes.substr(at),
+                [this](const protocol::FrameHead& head, std::string_view payload) { frame(head, payload); });
+        if (taken == 0 || failed()) return at;
+        at += taken;
+    }
+}
+
+/// Nearly every message lies there whole: method, header and one body frame of the expected size. Then its
+/// length, or 0 for whatever is not exactly so, and nothing has happened: frame by frame then says what is
+/// wrong.
+std::size_t Consumer::take_whole(const char* at, std::size_t left) {
+    using protocol::load_big_endian;
+    constexpr std::size_t head = protocol::frame_head_size, overhead = protocol::frame_overhead;
+    constexpr std::size_t least_header = 14;
+    const auto is = [](const char* frame, protocol::FrameType type) {
+        return frame[0] == static_cast<char>(type);
+    };
+    const auto channel_of = [](const char* frame) { return load_big_endian<std::uint16_t>(frame + 1); };
+    const auto size_of = [](const char* frame) { return load_big_endian<std::uint32_t>(frame + 3); };
+
+    if (left < overhead || !is(at, protocol::FrameType::method)) return 0;
+    const std::uint16_t channel = channel_of(at);
+    const std::size_t index = std::size_t{channel} - 1, method_size = size_of(at),
+                      header_at = method_size + overhead;
+    if (index >= streams_.size() || left < header_at + overhead + least_header) return 0;
+    const char* header = at + header_at;
+    const std::size_t body_at = header_at + size_of(header) + overhead, end = body_at + size_ + overhead;
+    if (!is(header, protocol::FrameType::header) || left < end) return 0;
+    const char* body = at + body_at;
+    Stream& stream = streams_[index];
+    const std::string_view method(at + head, method_size);
+    const std::size_t tag_at = method_size > 5 ? 5 + static_cast<unsigned char>(method[4]) : method_size;
+    const bool expected = is(body, protocol::FrameType::body) && size_of(body) == size_ &&
+                          channel_of(header) == channel && channel_of(body) == channel &&
+                          header[-1] == protocol::frame_end && body[-1] == protocol::frame_end &&
+                          at[end - 1] == protocol::frame_end &&
+                          method_code_of(method) == method_code<protocol::basic::Deliver> &&
+                          method_size >= tag_at + 9 && !stream.header_due && stream.body_left == 0 &&
+                          load_big_endian<std::uint64_t>(header + head + 4) == size_ &&
+                          load_big_endian<std::uint64_t>(method.data() + tag_at) == stream.last_tag + 1;
+    if (!expected) return 0;
+    ++stream.last_tag;
+    stamped(stream, index, {body + head, size_});
+    message_complete(stream, channel);
+    return end;
 }
 
 void Consumer::frame(const protocol::FrameHead& head, std::string_view payload) {
@@ -69,16 +117,19 @@ void Consumer::body(Stream& stream, std::size_t index, std::string_view payload)
     if (payload.size() > stream.body_left || payload.empty())
         return fail("the broker sent a body of the wrong size");
     stream.body_left -= payload.size();
-    const std::size_t stamped = timed_ ? Stamp::size_with_time : Stamp::size;
-    if (std::exchange(stream.stamp_due, false)) {
-        if (payload.size() < stamped) return arrivals_.checker->damaged(stream.queue);
-        arrivals_.checker->arrived(first_stream_ + index, stream.queue, Stamp::read(payload.data()));
-        if (timed_) arrivals_.latency.add(read_at_ - Stamp::read_time(payload.data()));
-        payload.remove_prefix(stamped);
-    }
+    if (std::exchange(stream.stamp_due, false)) return stamped(stream, index, payload);
+    if (payload.back() != filler) arrivals_.checker->damaged(stream.queue);
+}
+
+/// `body` is the message's only or first part.
+void Consumer::stamped(const Stream& stream, std::size_t index, std::string_view body) {
+    const std::size_t needed = timed_ ? Stamp::size_with_time : Stamp::size;
+    if (body.size() < needed) return arrivals_.checker->damaged(stream.queue);
+    arrivals_.checker->arrived(first_stream_ + index, stream.queue, Stamp::read(body.data()));
+    if (timed_) arrivals_.latency.add(read_at_ - Stamp::read_time(body.data()));
     // The last byte stands for all the filler: it is wrong when a body was cut, shifted or mixed with
     // another.
-    if (!payload.empty() && payload.back() != filler) arrivals_.checker->damaged(stream.queue);
+    if (body.size() > needed && body.back() != filler) arrivals_.checker->damaged(stream.queue);
 }
 
 void Consumer::message_complete(Stream& stream, std::uint16_t channel) {

@@ -38,11 +38,13 @@ class Consumer final : public Link {
     };
 
     std::size_t handle(std::string_view bytes) override;
+    std::size_t take_whole(const char* at, std::size_t left);
     void after_read() override { flush(); }
     void frame(const protocol::FrameHead& head, std::string_view payload);
     void deliver(Stream& stream, std::uint16_t channel, std::string_view payload);
     void header(Stream& stream, std::string_view payload);
     void body(Stream& stream, std::size_t index, std::string_view payload);
+    void stamped(const Stream& stream, std::size_t index, std::string_view body);
     void message_complete(Stream& stream, std::uint16_t channel);
 
     const std::size_t size_;

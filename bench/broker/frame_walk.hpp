@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "protocol/byte_order.hpp"
@@ -9,12 +10,13 @@
 
 namespace trilby::perf {
 
-/// Calls `on_frame(head, payload)` for each whole frame, where it lies; returns how many bytes they took.
-/// Nothing more is looked at after a frame without its end: `on_frame` is told by a head of type 0.
-template <class OnFrame>
+/// Calls `on_frame(head, payload)` for each whole frame, at most `most` of them, where it lies; returns how
+/// many bytes they took. Nothing more is looked at after a frame without its end: `on_frame` is told by a
+/// head of type 0.
+template <std::size_t most = std::numeric_limits<std::size_t>::max(), class OnFrame>
 std::size_t walk_frames(std::string_view bytes, OnFrame on_frame) {
     std::size_t at = 0;
-    while (bytes.size() - at >= protocol::frame_overhead) {
+    for (std::size_t count = 0; count < most && bytes.size() - at >= protocol::frame_overhead; ++count) {
         const auto head = protocol::read_frame_head(bytes.data() + at);
         const std::size_t whole = head.size + protocol::frame_overhead;
         if (bytes.size() - at < whole) break;

@@ -113,7 +113,7 @@ TEST_CASE("whatever is left out, repeated or swapped in a random run is counted 
         std::vector<std::uint64_t> arriving;
         std::uint64_t dropped = 0, repeated = 0;
         for (std::uint64_t sequence = 0; sequence < published; ++sequence) {
-            if (!pattern.takes(sequence)) continue;
+            if (pattern.rank(sequence) == Pattern::not_taken) continue;
             const auto fate = random() % 10;
             if (fate == 0)
                 ++dropped;
