@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/acceptor.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <boost/asio/ip/v6_only.hpp>
+#include <cerrno>
+#include <stdexcept>
+
+namespace trilby::broker {
+
+namespace {
+using boost::system::error_code;
+constexpr int backlog = 1024;
+constexpr std::chrono::milliseconds pause_without_descriptors{200};
+}  // namespace
+
+Acceptor::Acceptor(boost::asio::io_context& io, const Listener& listener, Accept accept)
+    : accept_(std::move(accept)), acceptor_(io), pause_(io) {
+    error_code error;
+    tcp::resolver resolver(io);
+    const auto found = resolver.resolve(listener.host, std::to_string(listener.port),
+                                        tcp::resolver::passive | tcp::resolver::numeric_service, error);
+    if (!error && found.empty()) error = boost::asio::error::host_not_found;
+    if (!error) {
+        const tcp::endpoint endpoint = *found.begin();
+        acceptor_.open(endpoint.protocol(), error);
+        if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+        // An IPv6 address does not take the IPv4 one of the same port with it.
+        if (!error && endpoint.address().is_v6()) acceptor_.set_option(boost::asio::ip::v6_only(true), error);
+        if (!error) acceptor_.bind(endpoint, error);
+        if (!error) acceptor_.listen(backlog, error);
+    }
+    if (error)
+        throw std::runtime_error(fmt::format("cannot listen on {}: {}; choose another address with --listen HOST:PORT",
+                                             to_text(listener), error.message()));
+    address_ = to_text({acceptor_.local_endpoint().address().to_string(), acceptor_.local_endpoint().port()});
+    acceptor_.non_blocking(true);
+}
+
+void Acceptor::start() {
+    acceptor_.async_wait(tcp::acceptor::wait_read, [this](error_code error) {
+        if (error) return;
+        for (int most = 64; most > 0; --most) {
+            const int socket = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (socket >= 0) {
+                accept_(socket);
+            } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                spdlog::error("cannot accept on {}: {}; trying again", address_, fmt::system_error(errno, "accept").what());
+                pause_.expires_after(pause_without_descriptors);
+                pause_.async_wait([this](error_code cancelled) {
+                    if (!cancelled) start();
+                });
+                return;
+            } else if (errno != EINTR && errno != ECONNABORTED) {
+                break;
+            }
+        }
+        start();
+    });
+}
+
+void Acceptor::stop() {
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "broker/message_pool.hpp"
+
+namespace trilby::broker {
+
+/// A publish on its way to its queues. It becomes a Message only when somebody has to keep it: a queue without a waiting
+/// consumer, an acknowledgement to come, another shard.
+///
+/// Until the turn ends no other thread can see the message, for mailboxes are shown at the end of a turn: the references
+/// taken here need no atomic addition.
+class Arrival {
+  public:
+    Arrival(const Publication& publication, MessagePool& pool) : publication_(publication), pool_(pool) {}
+    /// Of a message that exists already; the caller's reference stays the caller's.
+    Arrival(Message* message, MessagePool& pool)
+        : publication_(message->publication()), pool_(pool), message_(message), shared_(true) {}
+    ~Arrival() {
+        if (message_ == nullptr || shared_) return;
+        const std::uint32_t references = message_->references.load(std::memory_order_relaxed);
+        if (references == 1) {
+            pool_.release(message_);
+        } else {
+            message_->references.store(references - 1, std::memory_order_relaxed);
+        }
+    }
+    Arrival(const Arrival&) = delete;
+    Arrival& operator=(const Arrival&) = delete;
+
+    const Publication& publication() const { return publication_; }
+    /// Null while nobody had to keep it.
+    Message* message() const { return message_; }
+
+    /// The message without a reference, good while this object lives.
+    Message* borrow() {
+        if (message_ == nullptr) {
+            message_ = pool_.copy(publication_);
+            publication_ = message_->publication();
+        }
+        return message_;
+    }
+    /// The message with a reference more, for who keeps it.
+    Message* keep() {
+        Message* message = borrow();
+        if (shared_) {
+            message->hold();
+        } else {
+            message->references.store(message->references.load(std::memory_order_relaxed) + 1,
+                                      std::memory_order_relaxed);
+        }
+        return message;
+    }
+
+  private:
+    Publication publication_;
+    MessagePool& pool_;
+    Message* message_ = nullptr;
+    const bool shared_ = false;
+};
+
+}  // namespace trilby::broker

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "broker/ids.hpp"
+#include "broker/message.hpp"
+#include "broker/sequence_map.hpp"
+
+namespace trilby::broker {
+
+/// The messages of one queue, each under its number, in the order of their arrival.
+///
+///       handed out, or gone          never handed out
+///     |--------------------------|---------------------|
+///                                ^ cursor_             ^ end
+///
+/// Below the cursor an entry is unacknowledged or has been given back. What was given back is ready again at its old
+/// place, before everything at the cursor, and it is what makes a message redelivered: no flag is kept.
+class Backlog {
+  public:
+    struct Entry {
+        EntryNumber number;
+        Message* message;
+        bool redelivered;
+    };
+
+    std::size_t ready() const { return ready_; }
+    std::size_t unacknowledged() const { return entries_.size() - ready_; }
+
+    /// At the end, ready.
+    void add(Message* message) {
+        entries_.push_back(message);
+        ++ready_;
+    }
+    /// At the end and handed out at once; nothing may be ready.
+    EntryNumber add_handed_out(Message* message) {
+        const EntryNumber number = entries_.push_back(message);
+        cursor_ = number + 1;
+        return number;
+    }
+
+    /// The first ready entry, which is then handed out. There must be one.
+    Entry hand_out() {
+        --ready_;
+        if (!given_back_.empty()) {
+            std::pop_heap(given_back_.begin(), given_back_.end(), std::greater<>{});
+            const EntryNumber number = given_back_.back();
+            given_back_.pop_back();
+            return {number, *entries_.find(number), true};
+        }
+        const EntryNumber number = cursor_++;
+        return {number, *entries_.find(number), false};
+    }
+    /// The same, and gone.
+    Entry remove_first() {
+        const Entry entry = hand_out();
+        entries_.take(entry.number);
+        return entry;
+    }
+
+    /// A handed-out entry is settled: returns its message, or null if there is none under that number.
+    Message* settle(EntryNumber number) {
+        return entries_.find(number) == nullptr ? nullptr : entries_.take(number);
+    }
+    /// A handed-out entry is ready again at its old place. Nothing happens if there is none under that number.
+    void give_back(EntryNumber number) {
+        if (entries_.find(number) == nullptr) return;
+        given_back_.push_back(number);
+        std::push_heap(given_back_.begin(), given_back_.end(), std::greater<>{});
+        ++ready_;
+    }
+
+    /// Every message, ready or not, in order; the backlog is empty afterwards.
+    template <class F>
+    void clear(F take) {
+        for (EntryNumber number = entries_.next(0); number != entries_.end(); number = entries_.next(number))
+            take(entries_.take(number));
+        given_back_.clear();
+        cursor_ = entries_.end();
+        ready_ = 0;
+    }
+
+  private:
+    SequenceMap<Message*> entries_{1};      // from 1: 0 is the number of what is not kept
+    EntryNumber cursor_ = 1;                // no entry at or after it was ever handed out
+    std::vector<EntryNumber> given_back_;  // a heap, lowest first; all below the cursor
+    std::size_t ready_ = 0;
+};
+
+}  // namespace trilby::broker

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+
+#include "broker/session.hpp"
+
+namespace trilby::broker {
+
+class Loop;
+
+using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+
+/// The socket of a session: moves octets, knows no rules. Waits for the socket to be readable and then receives into the
+/// loop's one buffer, so an idle connection has none. Belongs to its loop, and goes when the last wait has come back.
+class Connection {
+  public:
+    Connection(Loop& loop, Socket socket, Peer peer);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void start() { look(); }
+    /// The session has something to write, wants to be read again, or is over.
+    void look();
+    void on_tick();
+
+  private:
+    void arm_read();
+    void arm_write();
+    void on_readable();
+    void write();
+    void farewell();
+    void drain();
+    void close();
+    void done_waiting();
+
+    Loop& loop_;
+    Socket socket_;
+    std::unique_ptr<Session> session_;  // none while only the peer's end of the close is awaited
+    Shard::Time linger_until_{};
+    bool reading_ = false;  // a wait for octets is under way
+    bool writing_ = false;  // a wait for room is under way
+    bool closed_ = false;
+};
+
+}  // namespace trilby::broker

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+namespace trilby::broker {
+
+/// The broker's own directory, made if it is missing (0700), and locked for as long as this object lives: a second broker
+/// on it is refused.
+class DataDirectory {
+  public:
+    /// Throws std::runtime_error with a sentence for the operator.
+    explicit DataDirectory(std::filesystem::path path);
+    ~DataDirectory();
+    DataDirectory(const DataDirectory&) = delete;
+    DataDirectory& operator=(const DataDirectory&) = delete;
+
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+    int lock_ = -1;
+};
+
+}  // namespace trilby::broker

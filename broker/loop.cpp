@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/loop.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace trilby::broker {
+
+namespace {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+/// Handlers a turn, while there is much to do: 16 reads of 128 KiB.
+constexpr int handlers_a_turn = 16;
+constexpr std::chrono::milliseconds tick_interval{250};
+
+int make_eventfd() {
+    const int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+    return fd;
+}
+
+}  // namespace
+
+Loop::Loop(Shard& shard) : shard_(shard), wake_up_(io_), tick_(io_), wake_fd_(make_eventfd()) {
+    wake_up_.assign(wake_fd_);
+    shard_.set_loop(*this);
+    shard_.set_now(std::chrono::steady_clock::now());
+}
+
+Loop::~Loop() = default;
+
+void Loop::run() {
+    arm_wake_up();
+    bool mail_before = false;
+    while (!finished()) {
+        shard_.set_now(std::chrono::steady_clock::now());
+        int handled = 0;
+        if (busy_) {
+            busy_ = false;
+            // Bounded: io_context::poll does not end while a socket stays readable.
+            while (handled < handlers_a_turn && io_.poll_one() != 0) ++handled;
+        }
+        const bool mail = shard_.take_mail();
+        end_turn();
+        if (handled != 0 || mail || !dirty_.empty()) {
+            // Mail alone is looked at again before the sockets are, but only once, or they would starve.
+            busy_ = busy_ || handled != 0 || mail_before;
+            mail_before = mail;
+            continue;
+        }
+        std::atomic<bool>& asleep = shard_.asleep();
+        asleep.store(true, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (shard_.has_mail()) {
+            asleep.store(false, std::memory_order_relaxed);
+            continue;
+        }
+        io_.run_one();
+        asleep.store(false, std::memory_order_relaxed);
+        mail_before = false;
+    }
+}
+
+void Loop::end_turn() {
+    write_dirty();
+    shard_.end_turn();
+}
+
+void Loop::write_dirty() {
+    if (dirty_.empty()) return;
+    // What becomes dirty meanwhile has its turn in the next round, or two full connections could feed each other for ever.
+    std::swap(writing_, dirty_);
+    for (std::size_t i = 0; i < writing_.size(); ++i) {
+        Session* session = writing_[i];
+        if (session == nullptr) continue;
+        session->touched = false;
+        static_cast<Connection*>(session->host)->look();
+    }
+    writing_.clear();
+}
+
+void Loop::after_read(std::size_t octets) {
+    if (octets >= read_size / 2) {
+        busy_ = true;
+    } else {
+        end_turn();
+    }
+}
+
+std::span<char> Loop::buffer(std::size_t tail) {
+    if (buffer_.size() < tail + read_size) buffer_.resize(tail + read_size);
+    return buffer_;
+}
+
+void Loop::wake() {
+    const std::uint64_t one = 1;
+    // Fails only if the counter is full, and then it is awake.
+    [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void Loop::arm_wake_up() {
+    wake_up_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](error_code error) {
+        if (error) return;
+        std::uint64_t count;
+        [[maybe_unused]] const ssize_t size = ::read(wake_fd_, &count, sizeof count);
+        arm_wake_up();
+    });
+}
+
+void Loop::arm_tick() {
+    if (ticking_ || connections_.empty()) return;
+    ticking_ = true;
+    tick_.expires_after(tick_interval);
+    tick_.async_wait([this](error_code error) {
+        ticking_ = false;
+        if (error) return;
+        shard_.set_now(std::chrono::steady_clock::now());
+        std::vector<Connection*> all;
+        all.reserve(connections_.size());
+        for (const auto& [connection, owned] : connections_) all.push_back(connection);
+        for (Connection* connection : all)
+            if (connections_.contains(connection)) connection->on_tick();
+        arm_tick();
+    });
+}
+
+void Loop::touched(Session& session) {
+    if (session.touched) return;
+    session.touched = true;
+    dirty_.push_back(&session);
+}
+
+void Loop::forget(Session& session) {
+    for (auto* list : {&dirty_, &writing_}) std::replace(list->begin(), list->end(), &session, static_cast<Session*>(nullptr));
+}
+
+void Loop::adopt(int fd) {
+    Socket socket(io_);
+    error_code error;
+    socket.assign(tcp::v6(), fd, error);
+    const tcp::endpoint remote = error ? tcp::endpoint() : socket.remote_endpoint(error);
+    const tcp::endpoint local = error ? tcp::endpoint() : socket.local_endpoint(error);
+    if (error || stopping_) {  // it has gone already
+        --connections_count_;
+        if (!socket.is_open()) ::close(fd);
+        return;
+    }
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    auto connection = std::make_unique<Connection>(
+        *this, std::move(socket),
+        Peer{remote.address().to_string(), remote.port(), local.address().to_string(), local.port()});
+    Connection& added = *connection;
+    connections_.emplace(&added, std::move(connection));
+    arm_tick();
+    added.start();
+}
+
+void Loop::remove(Connection& connection) {
+    --connections_count_;
+    connections_.erase(&connection);
+}
+
+void Loop::stopping() { stopping_ = true; }
+
+}  // namespace trilby::broker

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/connection.hpp"
+#include "broker/shard.hpp"
+
+namespace trilby::broker {
+
+/// The thread of a shard: an io_context driven in turns. A turn handles what the sockets have, up to a bound, then the
+/// mail, then writes what all that produced and shows the other shards what was sent: one system call a connection and at
+/// most one wake-up a shard, however many messages.
+class Loop final : public ShardLoop {
+  public:
+    static constexpr std::size_t read_size = std::size_t{128} << 10;
+
+    explicit Loop(Shard& shard);
+    ~Loop();
+
+    Shard& shard() { return shard_; }
+    boost::asio::io_context& io() { return io_; }
+    /// Until the broker stops and the last connection is gone.
+    void run();
+    /// Connections here or on their way here; any thread.
+    std::atomic<std::size_t>& connections() { return connections_count_; }
+
+    // ShardLoop
+    void wake() override;
+    void touched(Session& session) override;
+    void adopt(int socket) override;
+    void stopping() override;
+
+    // ---- For connections.
+
+    /// Of read_size octets behind `tail`. One for all, so it is filled and used up without returning to the loop.
+    std::span<char> buffer(std::size_t tail);
+    std::array<iovec, 1024>& vectors() { return vectors_; }
+    /// A read brought so many octets. Few: nobody else is likely to have something, so what they caused leaves at once.
+    void after_read(std::size_t octets);
+    void forget(Session& session);
+    void remove(Connection& connection);
+
+  private:
+    void write_dirty();
+    void end_turn();
+    void arm_wake_up();
+    void arm_tick();
+    bool finished() const { return stopping_ && connections_.empty(); }
+
+    Shard& shard_;
+    boost::asio::io_context io_{1};
+    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> wake_up_;
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      boost::asio::io_context::executor_type>
+        tick_;
+    int wake_fd_;
+    bool ticking_ = false;
+    bool stopping_ = false;
+    bool busy_ = false;  // the last reads were long: look for more before going on
+    std::vector<char> buffer_;
+    std::array<iovec, 1024> vectors_;
+    std::vector<Session*> dirty_;
+    std::vector<Session*> writing_;
+    std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
+    std::atomic<std::size_t> connections_count_{0};
+};
+
+}  // namespace trilby::broker

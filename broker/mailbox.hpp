@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+namespace trilby::broker {
+
+/// The road from one shard to another: a bounded ring with one producer and one consumer, first in, first out, and the
+/// producer's own list of what found no room. A producer never waits here: it goes on, and stops reading the sockets that
+/// feed a road whose list is not empty.
+///
+/// Bounded in items and in octets of the messages under way, for more than about 1 MiB of them leaves the cache.
+template <class T>
+class Mailbox {
+  public:
+    explicit Mailbox(std::size_t capacity = 4096, std::uint64_t octets = std::uint64_t{1} << 20)
+        : slots_(std::make_unique<Slot[]>(capacity)), capacity_(capacity), octet_limit_(octets) {}
+
+    // ---- The sender's thread.
+
+    /// Seen by the receiver after the next `publish`.
+    void push(T item, std::uint64_t octets = 0) {
+        if (!waiting_.empty() || !place(item, octets)) waiting_.push_back({item, octets});
+    }
+    /// Shows the receiver what was pushed; true if there is something new for it. Moves up what waited for room.
+    bool publish() {
+        while (!waiting_.empty() && place(waiting_.front().item, waiting_.front().octets)) waiting_.pop_front();
+        if (!waiting_.empty()) stalled_.store(true, std::memory_order_seq_cst);
+        const bool news = tail_ != published_.load(std::memory_order_relaxed);
+        published_.store(tail_, std::memory_order_release);
+        return news;
+    }
+    bool stalled() const { return !waiting_.empty(); }
+    /// For a sender about to sleep: would `publish` move something?
+    bool room_for_waiting() { return !waiting_.empty() && has_room(waiting_.front().octets); }
+
+    // ---- The receiver's thread.
+
+    /// Hands at most `limit` items to `accept`; returns how many.
+    template <class F>
+    std::size_t drain(std::size_t limit, F accept) {
+        const std::uint64_t published = published_.load(std::memory_order_acquire);
+        std::size_t count = 0;
+        std::uint64_t octets = 0;
+        for (; head_ != published && count < limit; ++count, ++head_) {
+            Slot& slot = slots_[head_ % capacity_];
+            octets += slot.octets;
+            accept(slot.item);
+        }
+        if (count != 0) {
+            octets_out_.store(octets_out_.load(std::memory_order_relaxed) + octets, std::memory_order_relaxed);
+            consumed_.store(head_, std::memory_order_release);
+        }
+        return count;
+    }
+    bool has_mail() const { return published_.load(std::memory_order_acquire) != head_; }
+    /// After a drain: does the sender wait for the room that was made? Asks once.
+    bool sender_waits() {
+        return stalled_.load(std::memory_order_relaxed) && stalled_.exchange(false, std::memory_order_seq_cst);
+    }
+
+  private:
+    struct Slot {
+        T item;
+        std::uint64_t octets;
+    };
+
+    bool has_room(std::uint64_t octets) {
+        if (fits(octets)) return true;
+        known_consumed_ = consumed_.load(std::memory_order_acquire);
+        known_octets_out_ = octets_out_.load(std::memory_order_relaxed);
+        return fits(octets);
+    }
+    bool fits(std::uint64_t octets) const {
+        const std::uint64_t under_way = octets_in_ - known_octets_out_;
+        return tail_ - known_consumed_ < capacity_ && (under_way == 0 || under_way + octets <= octet_limit_);
+    }
+    bool place(const T& item, std::uint64_t octets) {
+        if (!has_room(octets)) return false;
+        slots_[tail_ % capacity_] = {item, octets};
+        ++tail_;
+        octets_in_ += octets;
+        return true;
+    }
+
+    std::unique_ptr<Slot[]> slots_;
+    const std::size_t capacity_;
+    const std::uint64_t octet_limit_;
+
+    alignas(64) std::uint64_t tail_ = 0;  // sender's
+    std::uint64_t octets_in_ = 0;
+    std::uint64_t known_consumed_ = 0;
+    std::uint64_t known_octets_out_ = 0;
+    std::deque<Slot> waiting_;
+    alignas(64) std::atomic<std::uint64_t> published_{0};
+    alignas(64) std::atomic<bool> stalled_{false};
+    alignas(64) std::uint64_t head_ = 0;  // receiver's
+    std::atomic<std::uint64_t> octets_out_{0};
+    std::atomic<std::uint64_t> consumed_{0};
+};
+
+}  // namespace trilby::broker

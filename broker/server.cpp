@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "broker/memory_limit.hpp"
+#include "broker/unserved_definitions.hpp"
+
+namespace trilby::broker {
+
+namespace {
+
+constexpr std::chrono::milliseconds memory_interval{200};
+
+Settings settings_of(const Configuration& configuration) {
+    Settings settings;
+    settings.channel_max = configuration.channel_max;
+    settings.frame_max = configuration.frame_max;
+    settings.heartbeat = static_cast<std::uint16_t>(configuration.heartbeat.count());
+    settings.max_message_size = configuration.max_message_size;
+    settings.handshake_timeout = configuration.handshake_timeout;
+    settings.consumer_timeout = configuration.consumer_timeout;
+    settings.loopback_users = configuration.loopback_users;
+    settings.server_version = configuration.server_version;
+    std::array<char, 256> host{};
+    if (::gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0')
+        settings.cluster_name = fmt::format("trilby@{}", host.data());
+    return settings;
+}
+
+/// Octets of this process in memory; 0 if it cannot be told.
+std::uint64_t resident_memory() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    statm >> total >> resident;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string read_file(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) throw std::runtime_error(fmt::format("cannot read the definitions file {}", path.string()));
+    return std::move(text).str();
+}
+
+}  // namespace
+
+Server::Server(Configuration configuration)
+    : configuration_(std::move(configuration)),
+      directory_(configuration_.data_directory),
+      settings_(settings_of(configuration_)) {
+    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+    const std::size_t threads = configuration_.threads == 0 ? cores : configuration_.threads;
+    std::vector<Shard*> all;
+    for (std::size_t i = 0; i < threads; ++i) {
+        shards_.push_back(std::make_unique<Shard>(static_cast<ShardIndex>(i), settings_, threads));
+        all.push_back(shards_.back().get());
+    }
+    for (const auto& shard : shards_) {
+        shard->connect(all);
+        loops_.push_back(std::make_unique<Loop>(*shard));
+    }
+    load_catalog();
+    listen();
+}
+
+Server::~Server() = default;
+
+void Server::load_catalog() {
+    Catalog& catalog = *shards_.front()->catalog();
+    ChangeSet changes;
+    if (configuration_.definitions) {
+        const std::filesystem::path& path = *configuration_.definitions;
+        const auto definitions = parse_definitions(read_file(path));
+        if (!definitions) throw std::runtime_error(fmt::format("{}: {}", path.string(), definitions.error()));
+        auto imported = catalog.import(*definitions);
+        if (!imported) throw std::runtime_error(fmt::format("{}: {}", path.string(), imported.error()));
+        changes = *std::move(imported);
+        spdlog::info("{}: {} vhosts, {} users, {} queues, {} bindings imported", path.string(), definitions->vhosts.size(),
+                     definitions->users.size(), definitions->queues.size(), definitions->bindings.size());
+        for (const std::string& line : unserved_definitions(*definitions)) spdlog::warn("{}: {}", path.string(), line);
+    } else {
+        changes = catalog.embedded_default();
+    }
+    for (const auto& shard : shards_) shard->apply(changes);
+}
+
+void Server::listen() {
+    const bool by_default = configuration_.listeners == Configuration{}.listeners;
+    for (const Listener& listener : configuration_.listeners) {
+        try {
+            acceptors_.push_back(std::make_unique<Acceptor>(loops_.front()->io(), listener,
+                                                            [this](int socket) { place(socket); }));
+        } catch (const std::runtime_error&) {
+            // A machine without IPv6 has no ::1; nobody asked for it by name.
+            if (!by_default || acceptors_.empty()) throw;
+            spdlog::info("not listening on {}", to_text(listener));
+        }
+    }
+}
+
+std::vector<std::string> Server::addresses() const {
+    std::vector<std::string> addresses;
+    for (const auto& acceptor : acceptors_) addresses.push_back(acceptor->address());
+    return addresses;
+}
+
+void Server::run() {
+    boost::asio::io_context& io = loops_.front()->io();
+    signals_ = std::make_unique<boost::asio::signal_set>(io, SIGTERM, SIGINT);
+    signals_->async_wait([this](boost::system::error_code error, int signal) {
+        if (error) return;
+        spdlog::info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+        begin_stop();
+    });
+    memory_high_ = configuration_.memory_watermark.of(memory_limit());
+    memory_timer_ = std::make_unique<boost::asio::steady_timer>(io);
+    if (memory_high_ != 0) watch_memory();
+    for (const auto& acceptor : acceptors_) acceptor->start();
+    spdlog::info("listening on {}; {} {}, publishers are blocked above {} MiB", fmt::join(addresses(), ", "),
+                 loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);
+
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < loops_.size(); ++i) threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
+    loops_.front()->run();
+    threads.clear();
+    spdlog::info("stopped");
+}
+
+void Server::place(int socket) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < loops_.size(); ++i)
+        if (loops_[i]->connections() < loops_[best]->connections()) best = i;
+    ++loops_[best]->connections();
+    shards_.front()->send_to(static_cast<ShardIndex>(best), letter::Adopt{socket});
+}
+
+void Server::watch_memory() {
+    const std::uint64_t resident = resident_memory();
+    // It ends a little below where it began, so that it does not flicker.
+    const bool alarm = alarm_ ? resident > memory_high_ - memory_high_ / 20 : resident > memory_high_;
+    if (alarm != alarm_) {
+        alarm_ = alarm;
+        if (alarm) {
+            spdlog::warn("memory alarm: {} MiB in use, the limit is {} MiB; publishers are blocked", resident >> 20,
+                         memory_high_ >> 20);
+        } else {
+            spdlog::info("memory alarm cleared: {} MiB in use", resident >> 20);
+        }
+        for (std::size_t i = 0; i < shards_.size(); ++i)
+            shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Alarm{alarm});
+    }
+    memory_timer_->expires_after(memory_interval);
+    memory_timer_->async_wait([this](boost::system::error_code error) {
+        if (!error) watch_memory();
+    });
+}
+
+void Server::begin_stop() {
+    if (std::exchange(stopping_, true)) return;
+    for (const auto& acceptor : acceptors_) acceptor->stop();
+    memory_timer_->cancel();
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Stop{});
+}
+
+void Server::stop() {
+    boost::asio::post(loops_.front()->io(), [this] { begin_stop(); });
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/signal_set.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "broker/acceptor.hpp"
+#include "broker/configuration.hpp"
+#include "broker/data_directory.hpp"
+#include "broker/loop.hpp"
+#include "broker/settings.hpp"
+#include "broker/shard.hpp"
+
+namespace trilby::broker {
+
+/// The running broker: its shards with a thread each, its listeners, its watch on memory. Built and run by one thread,
+/// which is shard 0's while it runs.
+class Server {
+  public:
+    /// Takes the data directory, imports definitions, binds the listeners. Throws std::runtime_error with a sentence for
+    /// the operator.
+    explicit Server(Configuration configuration);
+    ~Server();
+
+    /// Until SIGTERM, SIGINT or `stop`. All threads have ended afterwards.
+    void run();
+    /// Any thread.
+    void stop();
+
+    /// As bound: "127.0.0.1:5672".
+    std::vector<std::string> addresses() const;
+
+  private:
+    void load_catalog();
+    void listen();
+    void place(int socket);
+    void watch_memory();
+    void begin_stop();
+
+    const Configuration configuration_;
+    const DataDirectory directory_;
+    const Settings settings_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::vector<std::unique_ptr<Loop>> loops_;
+    std::vector<std::unique_ptr<Acceptor>> acceptors_;
+    std::unique_ptr<boost::asio::signal_set> signals_;
+    std::unique_ptr<boost::asio::steady_timer> memory_timer_;
+    std::uint64_t memory_high_ = 0;  // octets resident; 0: not watched
+    bool alarm_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace trilby::broker

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/channel.hpp"
+#include "broker/session.hpp"
+#include "protocol/erlang_text.hpp"
+#include "protocol/utf8.hpp"
+
+// From octets to methods and contents, in place on the receive buffer: AMQP 0-9-1, 4.2.
+
+namespace trilby::broker {
+
+namespace {
+
+using protocol::frame_end;
+using protocol::frame_head_size;
+using protocol::FrameHead;
+using protocol::FrameType;
+
+constexpr std::string_view publish_id{"\0\x3c\0\x28", 4};
+
+std::string octets_text(std::string_view payload) {
+    return payload.size() <= 16 ? fmt::format("all octets = {}", protocol::erlang_binary(payload))
+                                : fmt::format("first 16 octets = {}", protocol::erlang_binary(payload.substr(0, 16)));
+}
+
+std::string frame_text(const FrameHead& head, std::string_view payload) {
+    return fmt::format("type {}, {}", head.type, octets_text(payload));
+}
+
+bool is_text(std::string_view value) { return value.size() > 255 || protocol::valid_utf8(value); }
+template <class T>
+    requires(!std::is_convertible_v<T, std::string_view>)
+bool is_text(const T&) {
+    return true;
+}
+
+/// Are its names UTF-8? RabbitMQ looks at every short string but those of a publish.
+bool names_are_text(const protocol::Method& method) {
+    return std::visit(
+        [](const auto& one) {
+            using M = std::remove_cvref_t<decltype(one)>;
+            if constexpr (std::is_same_v<M, protocol::basic::Publish>) {
+                return true;
+            } else {
+                return std::apply(
+                    [&](const auto&... field) {
+                        return (is_text(one.*field.member) && ...);
+                    },
+                    M::fields);
+            }
+        },
+        method);
+}
+
+}  // namespace
+
+std::size_t Session::parse(std::string_view bytes) {
+    std::size_t at = 0;
+    if (stage_ == Stage::header) {
+        if (bytes.size() < 8) return 0;
+        if (!header_received(bytes.substr(0, 8))) return bytes.size();
+        at = 8;
+    }
+    while (gates_ == 0) {
+        if (stage_ == Stage::over || stage_ == Stage::dropping) return bytes.size();
+        if (stage_ == Stage::refused) {  // anything at all: the client has read why
+            if (at != bytes.size()) finish();
+            return bytes.size();
+        }
+        const std::string_view rest = bytes.substr(at);
+        const std::size_t used = body_streaming_ ? stream_body(rest) : parse_frame(rest);
+        if (used == 0) break;
+        at += used;
+    }
+    return at;
+}
+
+std::size_t Session::parse_frame(std::string_view bytes) {
+    if (bytes.size() < frame_head_size) return 0;
+    const FrameHead head = protocol::read_frame_head(bytes.data());
+    if (head.size > frame_max_) {
+        if (stage_ < Stage::open) {
+            drop_after_delay();
+        } else {
+            frame_error(fmt::format("type {}, all octets = <<>>: {{frame_too_large,{},{}}}", head.type, head.size,
+                                    frame_max_ - 8));
+        }
+        return bytes.size();
+    }
+    const std::size_t whole = head.size + protocol::frame_overhead;
+    if (bytes.size() < whole) {
+        if (head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running && head.channel != 0) {
+            body_streaming_ = true;
+            body_channel_ = head.channel;
+            body_left_ = head.size;
+            return frame_head_size;
+        }
+        return 0;
+    }
+    const std::string_view payload = bytes.substr(frame_head_size, head.size);
+    if (bytes[whole - 1] != frame_end) {
+        if (stage_ < Stage::open) {
+            drop_after_delay();
+        } else {
+            frame_error(fmt::format("{}: {{invalid_frame_end_marker,{}}}", frame_text(head, payload),
+                                    static_cast<unsigned char>(bytes[whole - 1])));
+        }
+        return bytes.size();
+    }
+    switch (head.type) {
+        case static_cast<std::uint8_t>(FrameType::method):
+            if (stage_ == Stage::running && payload.starts_with(publish_id))
+                if (const std::size_t used = parse_publish(bytes, head.size); used != 0) return used;
+            if (gates_ != 0) return 0;  // blocked by the alarm: it is looked at again
+            if (head.channel != 0 && stage_ < Stage::running) {
+                if (stage_ == Stage::open) {
+                    close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
+                } else {
+                    drop_after_delay();
+                }
+            } else {
+                handle_method(head.channel, payload);
+            }
+            break;
+        case static_cast<std::uint8_t>(FrameType::header):
+        case static_cast<std::uint8_t>(FrameType::body):
+            if (stage_ < Stage::open) {
+                drop_after_delay();
+            } else if (head.channel == 0 || stage_ == Stage::open) {
+                close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
+            } else if (stage_ == Stage::running) {
+                handle_content(head.channel, FrameType{head.type}, payload);
+            }
+            break;
+        case static_cast<std::uint8_t>(FrameType::heartbeat):
+            if (head.channel != 0) {
+                close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
+            } else if (!payload.empty()) {
+                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
+            }
+            break;
+        default:
+            if (stage_ < Stage::open) {
+                drop_after_delay();
+            } else {
+                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
+            }
+    }
+    return whole;
+}
+
+std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_size) {
+    constexpr std::size_t method_fixed = 4 + 2;  // ids, ticket
+    constexpr std::size_t header_fixed = 2 + 2 + 8;
+    const char* const at = bytes.data();
+    const std::size_t header_at = method_size + protocol::frame_overhead;
+    if (bytes.size() < header_at + frame_head_size + header_fixed + 1) return 0;
+
+    // The method: two short strings and the bits, and nothing else.
+    if (method_size < method_fixed + 3) return 0;
+    const std::size_t names_at = frame_head_size + method_fixed;
+    const std::size_t key_at = names_at + 1 + static_cast<unsigned char>(at[names_at]);
+    if (key_at >= frame_head_size + method_size) return 0;
+    const std::size_t bits_at = key_at + 1 + static_cast<unsigned char>(at[key_at]);
+    if (bits_at + 1 != frame_head_size + method_size) return 0;
+
+    // The header frame.
+    const FrameHead method_head = protocol::read_frame_head(at);
+    const FrameHead header_head = protocol::read_frame_head(at + header_at);
+    if (header_head.type != static_cast<std::uint8_t>(FrameType::header) || header_head.channel != method_head.channel ||
+        header_head.size < header_fixed + 2 || header_head.size > frame_max_)
+        return 0;
+    const std::size_t header_frame_size = header_head.size + protocol::frame_overhead;
+    const char* const header = at + header_at + frame_head_size;
+    if (bytes.size() < header_at + header_frame_size || header[header_head.size] != frame_end ||
+        protocol::load_big_endian<std::uint32_t>(header) != 60u << 16)
+        return 0;
+    const auto body_size = protocol::load_big_endian<std::uint64_t>(header + 4);
+
+    // The body: none, or in one frame.
+    std::size_t whole = header_at + header_frame_size;
+    if (body_size != 0) {
+        if (body_size > frame_max_ || bytes.size() < whole + body_size + protocol::frame_overhead) return 0;
+        const FrameHead body_head = protocol::read_frame_head(at + whole);
+        if (body_head.type != static_cast<std::uint8_t>(FrameType::body) || body_head.channel != method_head.channel ||
+            body_head.size != body_size || at[whole + frame_head_size + body_size] != frame_end)
+            return 0;
+        whole += body_size + protocol::frame_overhead;
+    }
+
+    Channel* channel = find_channel(method_head.channel);
+    if (channel == nullptr || channel->is_closing() || channel->expects_content()) return 0;
+    if (shard_.memory_alarm()) {
+        block();
+        return 0;
+    }
+    const Publication publication{bytes.substr(names_at, bits_at - names_at),
+                                  bytes.substr(bits_at + 1, whole - bits_at - 1),
+                                  static_cast<std::uint32_t>(header_frame_size), static_cast<std::uint32_t>(body_size)};
+    if (auto outcome = channel->publish(publication, static_cast<std::uint8_t>(at[bits_at])); !outcome)
+        raise(channel, outcome.error(), protocol::basic::Publish::id);
+    return whole;
+}
+
+std::size_t Session::stream_body(std::string_view bytes) {
+    std::size_t used = std::min<std::size_t>(body_left_, bytes.size());
+    if (used != 0) {
+        body_left_ -= static_cast<std::uint32_t>(used);
+        handle_content(body_channel_, FrameType::body, bytes.substr(0, used));
+    }
+    if (body_left_ != 0 || used == bytes.size()) return used;
+    body_streaming_ = false;
+    if (bytes[used] != frame_end && stage_ == Stage::running) {
+        frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}", octets_text(bytes.substr(0, used)),
+                                static_cast<unsigned char>(bytes[used])));
+        return bytes.size();
+    }
+    return used + 1;
+}
+
+void Session::handle_content(std::uint16_t number, FrameType type, std::string_view payload) {
+    if (stage_ != Stage::running) return;
+    Channel* channel = find_channel(number);
+    if (channel == nullptr) {
+        close_connection(protocol::ConnectionReply::channel_error, "expected 'channel.open'");
+        return;
+    }
+    if (channel->is_closing() && !channel->expects_content()) return;
+    const auto outcome = type == FrameType::header ? channel->content_header(payload) : channel->content_body(payload);
+    if (outcome) return;
+    raise(channel, outcome.error(), std::visit([](const auto& one) { return one.cause; }, outcome.error()));
+}
+
+void Session::handle_method(std::uint16_t number, std::string_view payload) {
+    const auto method = protocol::decode_method(payload);
+    if (stage_ == Stage::closing || stage_ == Stage::closed) {
+        if (!method || number != 0) return;
+        if (std::holds_alternative<protocol::connection::Close>(*method)) {
+            send(0, protocol::connection::CloseOk{});
+        } else if (std::holds_alternative<protocol::connection::CloseOk>(*method) && stage_ == Stage::closing) {
+            finish();
+        }
+        return;
+    }
+    if (!method) {
+        const protocol::DecodeError& error = method.error();
+        if (stage_ < Stage::open) {
+            drop_after_delay();
+        } else if (error.unknown_method) {
+            close_connection(protocol::ConnectionReply::command_invalid, "unimplemented method", error.id);
+        } else if (number == 0) {
+            close_connection(protocol::ConnectionReply::internal_error, "");
+        } else {
+            close_connection(protocol::ConnectionReply::frame_error,
+                             fmt::format("cannot decode {}", protocol::erlang_octets(error.arguments)), error.id);
+        }
+        return;
+    }
+    const protocol::MethodId id = std::visit([](const auto& one) { return one.id; }, *method);
+    if (number == 0) {
+        handle_connection_method(*method, id);
+        return;
+    }
+    const auto refuse = [&](protocol::ConnectionReply code, std::string_view text) {
+        close_connection(code, text, id);
+    };
+    if (id.class_id == protocol::connection::Start::id.class_id)
+        return refuse(protocol::ConnectionReply::command_invalid, "unimplemented method");
+    if (!names_are_text(*method))
+        return refuse(protocol::ConnectionReply::frame_error, "Malformed UTF-8 in shortstr");
+
+    Channel* channel = find_channel(number);
+    if (std::holds_alternative<protocol::channel::Open>(*method)) {
+        if (channel != nullptr) return refuse(protocol::ConnectionReply::channel_error, "second 'channel.open' seen");
+        if (channels_.size() >= channel_max_)
+            return close_connection(
+                protocol::ConnectionReply::not_allowed,
+                fmt::format("number of channels opened ({0}) has reached the negotiated channel_max ({0})", channel_max_));
+        channels_.emplace(number, std::make_unique<Channel>(*this, number));
+        send(number, protocol::channel::OpenOk{});
+        return;
+    }
+    if (channel == nullptr) return refuse(protocol::ConnectionReply::channel_error, "expected 'channel.open'");
+    if (channel->is_closing()) {
+        if (channel->awaits_close_ok()) {
+            if (std::holds_alternative<protocol::channel::CloseOk>(*method)) forget_channel(number);
+            if (std::holds_alternative<protocol::channel::Close>(*method)) send(number, protocol::channel::CloseOk{});
+        }
+        return;
+    }
+    const auto outcome = channel->handle(*method);
+    if (!outcome) raise(channel, outcome.error(), channel->expects_content() ? protocol::basic::Publish::id : id);
+}
+
+void Session::frame_error(std::string text) {
+    // Nothing after it can be trusted to be a frame.
+    close_connection(protocol::ConnectionReply::frame_error, text, {}, Stage::dropping);
+}
+
+}  // namespace trilby::broker

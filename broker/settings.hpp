@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace trilby::broker {
+
+/// What every shard reads and nobody changes once the threads run.
+struct Settings {
+    std::uint16_t channel_max = 2047;
+    std::uint32_t frame_max = 131072;
+    std::uint16_t heartbeat = 60;  // seconds, offered to clients
+    std::uint64_t max_message_size = 134217728;
+    std::chrono::milliseconds handshake_timeout{10000};
+    std::chrono::milliseconds failed_login_delay{3000};
+    std::chrono::milliseconds consumer_timeout{1800000};  // 0: none
+    std::vector<std::string> loopback_users{"guest"};
+    std::string server_version = "3.13.7";  // what clients parse
+    std::string cluster_name = "trilby@localhost";
+
+    // How much one connection or road may hold before its source is stopped.
+    std::size_t output_limit = std::size_t{1} << 20;        // octets; consumers of a connection above it get nothing
+    std::size_t reply_limit = std::size_t{4} << 20;         // octets; a connection above it is not read
+    std::int64_t consumer_window = std::int64_t{512} << 10;  // octets under way to a far consumer
+    std::size_t mailbox_items = 4096;
+    std::uint64_t mailbox_octets = std::uint64_t{1} << 20;
+};
+
+}  // namespace trilby::broker

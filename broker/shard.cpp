@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/shard.hpp"
+
+#include "broker/channel.hpp"
+#include "broker/session.hpp"
+
+namespace trilby::broker {
+
+namespace {
+/// So many items of a road are handled before the next one has its turn.
+constexpr std::size_t mail_budget = 4096;
+}  // namespace
+
+Shard::Shard(ShardIndex index, const Settings& settings, std::size_t shards)
+    : index_(index), settings_(settings), messages_(index), sessions_(index), consumers_(index) {
+    if (index == 0) catalog_ = std::make_unique<Catalog>(*this, shards);
+    outgoing_.resize(shards);
+    incoming_.resize(shards);
+    for (std::size_t other = 0; other < shards; ++other)
+        if (other != index)
+            outgoing_[other] = std::make_unique<Road>(settings.mailbox_items, settings.mailbox_octets);
+}
+
+Shard::~Shard() {
+    queues_.clear();
+    for (Road* road : incoming_)
+        if (road != nullptr)
+            road->drain(SIZE_MAX, [&](const Mail& mail) {
+                if (mail.kind == Mail::Kind::letter) {
+                    delete mail.letter();
+                } else if (mail.block != nullptr) {
+                    messages_.release(mail.message());
+                }
+            });
+    messages_.flush();
+}
+
+void Shard::connect(const std::vector<Shard*>& shards) {
+    shards_ = shards;
+    std::vector<MessagePool*> pools;
+    for (Shard* shard : shards) {
+        pools.push_back(&shard->messages_);
+        if (shard != this) incoming_[shard->index_] = shard->outgoing_[index_].get();
+    }
+    messages_.know(std::move(pools));
+}
+
+ConnectionId Shard::add_session(Session& session) { return sessions_.insert(&session); }
+void Shard::remove_session(ConnectionId id) { sessions_.take(id); }
+void Shard::touch(Session& session) { loop_->touched(session); }
+
+// ---- Roads.
+
+void Shard::send(ShardIndex shard, const Mail& mail, std::uint64_t octets) { road_to(shard).push(mail, octets); }
+
+void Shard::send_letter(ShardIndex shard, Letter letter) {
+    if (shard == index_) {
+        own_letters_.push_back(std::move(letter));
+        return;
+    }
+    send(shard, {.kind = Mail::Kind::letter, .block = new Letter(std::move(letter))});
+}
+
+bool Shard::take_mail() {
+    bool some = false;
+    for (std::size_t left = own_letters_.size(); left != 0; --left) {
+        Letter letter = std::move(own_letters_.front());
+        own_letters_.pop_front();
+        open(letter);
+        some = true;
+    }
+    bool drained = false;
+    for (Road* road : incoming_)
+        if (road != nullptr && road->drain(mail_budget, [this](const Mail& mail) { receive(mail); }) != 0) drained = true;
+    if (drained) {
+        // What was taken must be seen by a sender that is about to sleep, or its wish must be seen here.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        for (std::size_t other = 0; other < incoming_.size(); ++other)
+            if (incoming_[other] != nullptr && incoming_[other]->sender_waits()) shards_[other]->wake_if_asleep();
+    }
+    return some || drained;
+}
+
+void Shard::end_turn() {
+    messages_.flush();
+    bool stalled = false;
+    bool news = false;
+    std::uint64_t wake = 0;
+    for (std::size_t other = 0; other < outgoing_.size(); ++other) {
+        Road* road = outgoing_[other].get();
+        if (road == nullptr) continue;
+        if (road->publish()) {
+            news = true;
+            wake |= std::uint64_t{1} << other;
+        }
+        stalled = stalled || road->stalled();
+    }
+    if (news) {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        for (std::size_t other = 0; wake != 0; ++other, wake >>= 1)
+            if (wake & 1) shards_[other]->wake_if_asleep();
+    }
+    if (!stalled && !waiting_for_room_.empty()) {
+        const std::vector<ConnectionId> resumed = std::move(waiting_for_room_);
+        waiting_for_room_.clear();
+        for (const ConnectionId id : resumed)
+            if (Session* session = sessions_.find(id)) session->room_made();
+    }
+}
+
+bool Shard::has_mail() const {
+    if (!own_letters_.empty()) return true;
+    for (const Road* road : incoming_)
+        if (road != nullptr && road->has_mail()) return true;
+    for (const auto& road : outgoing_)
+        if (road != nullptr && road->room_for_waiting()) return true;
+    return false;
+}
+
+void Shard::wake_if_asleep() {
+    if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) loop_->wake();
+}
+
+// ---- Speaking to queues.
+
+bool Shard::enqueue_far(const QueueInfo& queue, Arrival& arrival) {
+    Message* message = arrival.keep();
+    Road& road = road_to(queue.home);
+    road.push({.kind = Mail::Kind::enqueue, .queue = queue.id, .block = message}, message->weight());
+    return !road.stalled();
+}
+
+void Shard::settle(const Origin& origin, EntryNumber first, std::uint32_t count, Settlement settlement) {
+    if (origin.home == index_) {
+        if (Queue* queue = near_queue(origin.queue)) queue->settle(origin.id, first, count, settlement);
+        return;
+    }
+    send(origin.home, {.kind = Mail::Kind::settle,
+                       .settlement = settlement,
+                       .count = count,
+                       .queue = origin.queue,
+                       .consumer = origin.id,
+                       .number = first});
+}
+
+void Shard::open_window(const Origin& origin, std::int64_t octets) {
+    if (origin.home == index_) {
+        if (Queue* queue = near_queue(origin.queue)) queue->open_window(origin.id, octets);
+        return;
+    }
+    send(origin.home, {.kind = Mail::Kind::window,
+                       .queue = origin.queue,
+                       .consumer = origin.id,
+                       .number = static_cast<std::uint64_t>(octets)});
+}
+
+void Shard::grant(const Origin& origin, std::uint32_t messages) {
+    if (origin.home == index_) {
+        if (Queue* queue = near_queue(origin.queue)) queue->grant(origin.id, messages);
+        return;
+    }
+    send(origin.home,
+         {.kind = Mail::Kind::grant, .count = messages, .queue = origin.queue, .consumer = origin.id});
+}
+
+void Shard::limit_by_grants(const Origin& origin, bool granted) {
+    if (origin.home == index_) {
+        if (Queue* queue = near_queue(origin.queue)) queue->limit_by_grants(origin.id, granted);
+        return;
+    }
+    send(origin.home, {.kind = Mail::Kind::limit, .flag = granted, .queue = origin.queue, .consumer = origin.id});
+}
+
+void Shard::ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to) {
+    ask_queue(queue.home, queue.id, std::move(question), reply_to);
+}
+
+void Shard::ask_queue(ShardIndex home, QueueId queue, QueueQuestion question, ReplyTo reply_to) {
+    // A near queue is asked on the spot, for calls and questions must keep their order; the answer comes later all the same.
+    if (home == index_) {
+        answer_question(queue, question, reply_to);
+    } else {
+        send_letter(home, letter::ToQueue{queue, std::move(question), reply_to});
+    }
+}
+
+void Shard::ask_catalog(CatalogRequest request, ReplyTo reply_to) {
+    send_letter(0, letter::ToCatalog{std::move(request), reply_to});
+}
+
+void Shard::finish_own_queue(QueueId id, ReplyTo reply_to) {
+    Queue* queue = near_queue(id);
+    if (queue == nullptr || queue->stopped()) {
+        ask_catalog(request::DeleteQueue{id}, reply_to);
+    } else {
+        finish_queue(*queue, reply_to);
+    }
+}
+
+void Shard::finish_queue(Queue& queue, ReplyTo reply_to) {
+    const std::uint32_t messages = queue.ready();
+    queue.stop();
+    ask_catalog(request::DeleteQueue{queue.id(), messages}, reply_to);
+}
+
+void Shard::direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, Arrival& arrival) {
+    if (shard_of(connection) >= shards_.size()) return;
+    send_letter(shard_of(connection), letter::DirectReply{connection, channel, secret, arrival.keep()});
+}
+
+void Shard::find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, ReplyTo reply_to) {
+    if (shard_of(connection) >= shards_.size()) {
+        reply(reply_to, {.status = Answer::Status::gone});
+    } else {
+        send_letter(shard_of(connection), letter::FindDirectReply{connection, channel, secret, reply_to});
+    }
+}
+
+// ---- What queues say.
+
+void Shard::deliver_near(Origin& origin, Arrival& arrival) {
+    if (arrival.message() == nullptr && arrival.publication().body_size > Channel::copied_body) arrival.borrow();
+    origin.channel->deliver(origin, arrival.publication(), arrival.message(), 0, false);
+}
+
+void Shard::deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry, bool redelivered) {
+    if (consumer.near != nullptr) {
+        consumer.near->channel->deliver(*consumer.near, message->publication(), message, entry, redelivered);
+        if (consumer.no_ack) messages_.release(message);
+        return;
+    }
+    if (!consumer.no_ack) message->hold();
+    send(shard_of(consumer.id),
+         {.kind = Mail::Kind::deliver,
+          .flag = redelivered,
+          .queue = queue,
+          .consumer = consumer.id,
+          .number = entry,
+          .block = message},
+         message->weight());
+}
+
+void Shard::ask_grant(Consumer& consumer) {
+    if (consumer.near != nullptr) {
+        consumer.near->channel->wants_grant(*consumer.near);
+    } else {
+        send(shard_of(consumer.id), {.kind = Mail::Kind::wants_grant, .consumer = consumer.id});
+    }
+}
+
+void Shard::return_grant(Consumer& consumer, std::int64_t messages) {
+    if (consumer.near != nullptr) {
+        consumer.near->channel->grant_returned(*consumer.near, messages);
+    } else {
+        send(shard_of(consumer.id), {.kind = Mail::Kind::returned_grant,
+                                     .count = static_cast<std::uint32_t>(messages),
+                                     .consumer = consumer.id});
+    }
+}
+
+void Shard::consumer_lost_queue(Consumer& consumer) {
+    if (consumer.near != nullptr) consumer.near->forget_queue();
+    send_letter(shard_of(consumer.id), letter::QueueGone{consumer.id});
+}
+
+void Shard::queue_finished(QueueId queue) { ask_catalog(request::DeleteQueue{queue}, {}); }
+
+void Shard::reply(ReplyTo to, const Answer& answer) {
+    if (to.connection != ConnectionId{}) send_letter(shard_of(to.connection), letter::Reply{to, answer});
+}
+
+void Shard::tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes) {
+    send_letter(shard, letter::Apply{std::move(changes)});
+}
+
+void Shard::apply(const ChangeSet& changes) {
+    for (const Change& change : changes) {
+        if (const auto* deleted = std::get_if<change::DeleteQueue>(&change)) {
+            if (Queue* queue = near_queue(deleted->id)) {
+                if (!queue->stopped()) queue->stop();
+                queues_[slot_of(deleted->id)].reset();
+            }
+        }
+        view_.apply(change);
+        const auto* declared = std::get_if<change::DeclareQueue>(&change);
+        if (declared == nullptr || declared->home != index_) continue;
+        const std::uint32_t slot = slot_of(declared->id);
+        if (queues_.size() <= slot) queues_.resize(slot + 1);
+        queues_[slot] = std::make_unique<Queue>(*this, declared->id, declared->auto_delete);
+        view_.mutable_queue(declared->id)->near = queues_[slot].get();
+    }
+}
+
+// ---- What others say.
+
+void Shard::receive(const Mail& mail) {
+    switch (mail.kind) {
+        case Mail::Kind::enqueue:
+            if (Queue* queue = near_queue(mail.queue)) {
+                Arrival arrival(mail.message(), messages_);
+                queue->publish(arrival);
+            }
+            messages_.release(mail.message());
+            break;
+        case Mail::Kind::settle:
+            if (Queue* queue = near_queue(mail.queue))
+                queue->settle(mail.consumer, mail.number, mail.count, mail.settlement);
+            break;
+        case Mail::Kind::window:
+            if (Queue* queue = near_queue(mail.queue))
+                queue->open_window(mail.consumer, static_cast<std::int64_t>(mail.number));
+            break;
+        case Mail::Kind::grant:
+            if (Queue* queue = near_queue(mail.queue)) queue->grant(mail.consumer, mail.count);
+            break;
+        case Mail::Kind::limit:
+            if (Queue* queue = near_queue(mail.queue)) queue->limit_by_grants(mail.consumer, mail.flag);
+            break;
+        case Mail::Kind::deliver: receive_delivery(mail); break;
+        case Mail::Kind::wants_grant:
+            if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->wants_grant(*origin);
+            break;
+        case Mail::Kind::returned_grant:
+            if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->grant_returned(*origin, mail.count);
+            break;
+        case Mail::Kind::letter: {
+            const std::unique_ptr<Letter> owned(mail.letter());
+            open(*owned);
+            break;
+        }
+    }
+}
+
+void Shard::receive_delivery(const Mail& mail) {
+    Origin* origin = consumers_.find(mail.consumer);
+    if (origin != nullptr && origin->channel->takes_deliveries()) {
+        origin->channel->deliver(*origin, mail.message()->publication(), mail.message(), mail.number, mail.flag);
+        origin->channel->owe_window(*origin, static_cast<std::int64_t>(mail.message()->weight()));
+    } else if (origin == nullptr || !origin->no_ack) {
+        // It was under way when its consumer went: back to its place.
+        const ShardIndex home = view_.queue(mail.queue) == nullptr ? index_ : view_.queue(mail.queue)->home;
+        const Origin gone{.id = mail.consumer, .queue = mail.queue, .home = home};
+        settle(gone, mail.number, 1, Settlement::requeue);
+    }
+    messages_.release(mail.message());
+}
+
+void Shard::open(Letter& letter) {
+    std::visit([this](auto& one) { open_one(one); }, letter);
+}
+
+void Shard::open_one(letter::ToQueue& letter) { answer_question(letter.queue, letter.question, letter.reply_to); }
+
+void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to) {
+    Queue* queue = near_queue(id);
+    Answer answer;
+    if (queue == nullptr || queue->stopped()) {
+        answer.status = Answer::Status::gone;
+    } else if (std::holds_alternative<ask::Purge>(question)) {
+        answer.messages = queue->purge();
+    } else if (const auto* get = std::get_if<ask::Get>(&question)) {
+        if (const auto got = queue->get(get->no_ack)) {
+            answer = {.redelivered = got->redelivered,
+                      .messages = queue->ready(),
+                      .message = got->message,
+                      .entry = got->entry};
+        } else {
+            answer.status = Answer::Status::empty;
+        }
+    } else if (auto* subscribe = std::get_if<ask::Subscribe>(&question)) {
+        if (queue->subscribe(subscribe->consumer, subscribe->exclusive) == Queue::Subscribe::in_exclusive_use)
+            answer.status = Answer::Status::in_exclusive_use;
+    } else if (const auto* cancel = std::get_if<ask::Cancel>(&question)) {
+        if (!queue->cancel(cancel->consumer)) answer.status = Answer::Status::gone;
+    } else if (const auto* remove = std::get_if<ask::Delete>(&question)) {
+        if (remove->if_unused && queue->consumers() != 0) {
+            answer.status = Answer::Status::in_use;
+        } else if (remove->if_empty && queue->ready() != 0) {
+            answer.status = Answer::Status::not_empty;
+        } else {
+            finish_queue(*queue, reply_to);  // the catalog answers, once all views have dropped it
+            return;
+        }
+    } else {
+        answer.messages = queue->ready();
+        answer.consumers = queue->consumers();
+    }
+    reply(reply_to, answer);
+}
+
+void Shard::open_one(letter::ToCatalog& letter) { catalog_->submit(std::move(letter.request), letter.reply_to); }
+
+void Shard::open_one(letter::Reply& letter) {
+    if (Session* session = sessions_.find(letter.to.connection)) {
+        session->on_answer(letter.to.question, letter.answer);
+    } else {
+        assert(letter.answer.message == nullptr);  // a session waits for its answers before it goes
+    }
+}
+
+void Shard::open_one(letter::Apply& letter) {
+    apply(*letter.changes);
+    send_letter(0, letter::Applied{});
+}
+
+void Shard::open_one(letter::Applied&) { catalog_->applied(); }
+
+void Shard::open_one(letter::QueueGone& letter) {
+    if (Origin* origin = consumers_.find(letter.consumer)) origin->channel->queue_gone(*origin);
+}
+
+void Shard::open_one(letter::Adopt& letter) { loop_->adopt(letter.socket); }
+
+void Shard::open_one(letter::DirectReply& letter) {
+    if (Session* session = sessions_.find(letter.connection))
+        if (Channel* channel = session->find_channel(letter.channel))
+            channel->deliver_direct_reply(letter.secret, *letter.message);
+    messages_.release(letter.message);
+}
+
+void Shard::open_one(letter::FindDirectReply& letter) {
+    Answer answer{.status = Answer::Status::gone};
+    if (Session* session = sessions_.find(letter.connection))
+        if (Channel* channel = session->find_channel(letter.channel); channel && channel->consumes_replies(letter.secret))
+            answer.status = Answer::Status::done;
+    reply(letter.reply_to, answer);
+}
+
+void Shard::open_one(letter::Alarm& letter) {
+    memory_alarm_ = letter.raised;
+    sessions_.each([](Session& session) { session.alarm_changed(); });
+}
+
+void Shard::open_one(letter::Stop&) {
+    stopping_ = true;
+    sessions_.each([](Session& session) { session.stop(); });
+    loop_->stopping();
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "broker/arrival.hpp"
+#include "broker/catalog.hpp"
+#include "broker/mail.hpp"
+#include "broker/mailbox.hpp"
+#include "broker/message_pool.hpp"
+#include "broker/origin.hpp"
+#include "broker/output.hpp"
+#include "broker/queue.hpp"
+#include "broker/settings.hpp"
+#include "broker/slot_table.hpp"
+#include "broker/view.hpp"
+
+namespace trilby::broker {
+
+class Session;
+
+using Road = Mailbox<Mail>;
+
+/// What the loop that runs a shard does for it: sleeping, sockets. The shard itself knows neither.
+class ShardLoop {
+  public:
+    /// Any thread: the shard may be asleep and has mail, or room on a road that it waits for.
+    virtual void wake() = 0;
+    /// A session has something new to be written, to be read again, or is done.
+    virtual void touched(Session& session) = 0;
+    /// A socket accepted elsewhere is to be served here; the loop owns it from now on.
+    virtual void adopt(int socket) = 0;
+    /// The broker stops: sessions have been told; the loop ends when the last one is gone.
+    virtual void stopping() = 0;
+
+  protected:
+    ~ShardLoop() = default;
+};
+
+/// One shard: its sessions, its queues, its view, its message pool, and its ends of the roads to the other shards. Everything
+/// is for its one thread; other shards are told, never touched. It has no socket, no clock and no thread of its own, so that
+/// a test can run several in one thread (tests/component).
+///
+/// A queue near (on this shard) is called, one far is sent mail; whoever speaks to a queue calls the same function.
+class Shard {
+  public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    Shard(ShardIndex index, const Settings& settings, std::size_t shards);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    /// Before the threads start: all shards of the broker in order, this one among them.
+    void connect(const std::vector<Shard*>& shards);
+    void set_loop(ShardLoop& loop) { loop_ = &loop; }
+
+    ShardIndex index() const { return index_; }
+    const Settings& settings() const { return settings_; }
+    const View& view() const { return view_; }
+    View& view() { return view_; }
+    MessagePool& messages() { return messages_; }
+    ChunkPool& chunks() { return chunks_; }
+    /// Only shard 0 has one.
+    Catalog* catalog() { return catalog_.get(); }
+    /// As of the start of this turn.
+    Time now() const { return now_; }
+    void set_now(Time now) { now_ = now; }
+
+    // ---- Sessions.
+
+    ConnectionId add_session(Session& session);
+    void remove_session(ConnectionId id);
+    std::size_t sessions() const { return sessions_.size(); }
+    /// It has output, or wants to be looked at before the turn ends.
+    void touch(Session& session);
+    bool memory_alarm() const { return memory_alarm_; }
+    bool stopping() const { return stopping_; }
+    /// A publisher that met a full road: `Session::room_made` is called when there is room again.
+    void wait_for_room(ConnectionId session) { waiting_for_room_.push_back(session); }
+
+    // ---- Queues, near and far.
+
+    /// False: the road to a far queue is full; the message is on its way all the same, but the publisher has to pause.
+    bool enqueue(const QueueInfo& queue, Arrival& arrival) {
+        if (queue.near != nullptr) {
+            queue.near->publish(arrival);
+            return true;
+        }
+        return enqueue_far(queue, arrival);
+    }
+    void settle(const Origin& origin, EntryNumber first, std::uint32_t count, Settlement settlement);
+    void open_window(const Origin& origin, std::int64_t octets);
+    void grant(const Origin& origin, std::uint32_t messages);
+    void limit_by_grants(const Origin& origin, bool granted);
+    /// Answered by Session::on_answer, never before this returns.
+    void ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to);
+    void ask_queue(ShardIndex home, QueueId queue, QueueQuestion question, ReplyTo reply_to);
+    void ask_catalog(CatalogRequest request, ReplyTo reply_to);
+    /// An exclusive queue of a connection that ends; it lives here.
+    void finish_own_queue(QueueId queue, ReplyTo reply_to);
+
+    ConsumerId add_consumer(Origin& origin) { return consumers_.insert(&origin); }
+    void remove_consumer(ConsumerId id) { consumers_.take(id); }
+
+    /// To whoever consumes amq.rabbitmq.reply-to under that name; dropped if nobody does.
+    void direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, Arrival& arrival);
+    void find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, ReplyTo reply_to);
+
+    // ---- What queues and the catalog of this shard say.
+
+    void deliver_near(Origin& origin, Arrival& arrival);
+    /// Takes over a reference of a consumer without acknowledgement; otherwise the queue keeps its own.
+    void deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry, bool redelivered);
+    void ask_grant(Consumer& consumer);
+    void return_grant(Consumer& consumer, std::int64_t messages);
+    void consumer_lost_queue(Consumer& consumer);
+    /// An auto-delete queue has stopped itself.
+    void queue_finished(QueueId queue);
+    void reply(ReplyTo to, const Answer& answer);
+    void tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes);
+    /// To this shard's own view, with the queues that come and go by it.
+    void apply(const ChangeSet& changes);
+
+    // ---- The loop's side of a turn.
+
+    /// Handles what other shards sent and what this one left for itself; true if there was something.
+    bool take_mail();
+    /// Shows the others what was sent in this turn, wakes who sleeps, gives memory back, resumes who waited for room.
+    void end_turn();
+    /// Is there something to do that came without a wake-up? To be asked after `asleep` was set.
+    bool has_mail() const;
+    /// The loop's: true while it may sleep; set by it, taken by who wakes it.
+    std::atomic<bool>& asleep() { return asleep_; }
+    void wake_if_asleep();
+
+    /// A letter from outside the shards (the listener, the watch on memory, a signal), to this or another one.
+    void send_to(ShardIndex shard, Letter letter) { send_letter(shard, std::move(letter)); }
+
+    template <class F>
+    void each_session(F visit) {
+        sessions_.each(visit);
+    }
+    template <class F>
+    void each_queue(F visit) {
+        for (const auto& queue : queues_)
+            if (queue != nullptr) visit(*queue);
+    }
+
+  private:
+    Queue* near_queue(QueueId id) const {
+        const std::uint32_t slot = slot_of(id);
+        if (slot >= queues_.size() || queues_[slot] == nullptr || queues_[slot]->id() != id) return nullptr;
+        return queues_[slot].get();
+    }
+    Road& road_to(ShardIndex shard) { return *outgoing_[shard]; }
+    void send(ShardIndex shard, const Mail& mail, std::uint64_t octets = 0);
+    void send_letter(ShardIndex shard, Letter letter);
+    void receive(const Mail& mail);
+    void receive_delivery(const Mail& mail);
+    void open(Letter& letter);
+    bool enqueue_far(const QueueInfo& queue, Arrival& arrival);
+    void answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to);
+    void finish_queue(Queue& queue, ReplyTo reply_to);
+
+    void open_one(letter::ToQueue&);
+    void open_one(letter::ToCatalog&);
+    void open_one(letter::Reply&);
+    void open_one(letter::Apply&);
+    void open_one(letter::Applied&);
+    void open_one(letter::QueueGone&);
+    void open_one(letter::Adopt&);
+    void open_one(letter::DirectReply&);
+    void open_one(letter::FindDirectReply&);
+    void open_one(letter::Alarm&);
+    void open_one(letter::Stop&);
+
+    const ShardIndex index_;
+    const Settings& settings_;
+    ShardLoop* loop_ = nullptr;
+    Time now_{};
+    MessagePool messages_;
+    ChunkPool chunks_;
+    View view_;
+    std::unique_ptr<Catalog> catalog_;
+    SlotTable<ConnectionId, Session*> sessions_;
+    SlotTable<ConsumerId, Origin*> consumers_;
+    std::vector<std::unique_ptr<Queue>> queues_;  // by slot of the id; those that live here
+
+    std::vector<Shard*> shards_;
+    std::vector<std::unique_ptr<Road>> outgoing_;  // by shard; none to itself
+    std::vector<Road*> incoming_;
+    std::deque<Letter> own_letters_;
+    std::vector<ConnectionId> waiting_for_room_;
+    bool memory_alarm_ = false;
+    bool stopping_ = false;
+    alignas(64) std::atomic<bool> asleep_{false};
+};
+
+}  // namespace trilby::broker

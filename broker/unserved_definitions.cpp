@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/unserved_definitions.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+
+#include "broker/unserved_arguments.hpp"
+
+namespace trilby::broker {
+
+std::vector<std::string> unserved_definitions(const Definitions& definitions) {
+    std::vector<std::string> lines;
+    const auto named = [&](const char* what, const std::vector<VerbatimDefinition>& kept) {
+        if (kept.empty()) return;
+        std::vector<std::string> names;
+        for (const VerbatimDefinition& one : kept)
+            names.push_back(one.vhost.empty() ? one.name : fmt::format("{} ({})", one.name, one.vhost));
+        lines.push_back(fmt::format("{} not acted on yet: {}", what, fmt::join(names, ", ")));
+    };
+    named("policies", definitions.policies);
+    named("parameters", definitions.parameters);
+    named("global parameters", definitions.global_parameters);
+    std::map<std::string, std::size_t> queues;
+    for (const QueueDefinition& queue : definitions.queues)
+        if (const auto checked = check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost))
+            if (const std::string names = unserved_arguments(*checked); !names.empty()) ++queues[names];
+    for (const auto& [names, count] : queues)
+        lines.push_back(fmt::format("arguments of {} {} not acted on yet: {}", count, count == 1 ? "queue" : "queues", names));
+    return lines;
+}
+
+}  // namespace trilby::broker
