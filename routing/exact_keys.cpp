@@ -3,18 +3,26 @@
 
 namespace trilby::routing {
 
-void ExactKeys::assign(std::uint32_t space, std::string_view key, Target target) {
-    const std::uint64_t hash = hash_bytes(key);
-    auto* slot = const_cast<Slot*>(find_slot(space, key, hash));
+void ExactKeys::assign(std::uint32_t space, TextId key, Target target) {
+    const std::uint32_t at = home(space, hash_bytes(texts_.get(key)));
+    Slot* const slot =
+        slots_.find(at, [&](const Slot& each) { return each.space == space && each.text == key; });
     if (target.none()) {
         if (!slot) return;
-        texts_.release(slot->text);
         slots_.erase(slot);
+        texts_.release(key);
     } else if (slot) {
         slot->target = target;
     } else {
-        slots_.insert({home(space, hash), texts_.intern(key), space, target});
+        texts_.add_user(key);
+        slots_.insert({at, key, space, target});
     }
+}
+
+void ExactKeys::assign(std::uint32_t space, std::string_view key, Target target) {
+    const TextId text = texts_.intern(key);
+    assign(space, text, target);
+    texts_.release(text);
 }
 
 }  // namespace trilby::routing

@@ -29,6 +29,7 @@ class ExactKeys {
     }
 
     /// None takes the key out.
+    void assign(std::uint32_t space, TextId key, Target target);
     void assign(std::uint32_t space, std::string_view key, Target target);
 
   private:

@@ -9,9 +9,9 @@
 namespace trilby::routing {
 
 /// Open addressing with linear probing; erasing moves later slots back, so there are no tombstones and a
-/// table that has been emptied is as fast as a new one. At most seven slots in ten are taken. A Slot has
-/// `bool vacant() const` (true when default-constructed) and `std::uint32_t home() const`, its hash.
-template <class Slot>
+/// table that has been emptied is as fast as a new one. At most `most_taken` slots in a hundred are taken. A
+/// Slot has `bool vacant() const` (true when default-constructed) and `std::uint32_t home() const`, its hash.
+template <class Slot, std::size_t most_taken = 60>
 class FlatTable {
   public:
     template <class Equal>
@@ -31,7 +31,7 @@ class FlatTable {
 
     /// The slot must not be there yet. Pointers to slots are void after it.
     Slot& insert(const Slot& slot) {
-        if ((size_ + 1) * 10 > slots_.size() * 7) grow();
+        if ((size_ + 1) * 100 > slots_.size() * most_taken) grow();
         ++size_;
         return place(slot);
     }
@@ -87,6 +87,7 @@ struct IndexSlot {
     std::uint32_t home() const { return hash; }
 };
 
+/// Dense, for it is asked when bindings change rather than when messages come.
 class FlatIndex {
   public:
     static constexpr std::uint32_t none = IndexSlot::none;
@@ -106,7 +107,7 @@ class FlatIndex {
     std::size_t size() const { return table_.size(); }
 
   private:
-    FlatTable<IndexSlot> table_;
+    FlatTable<IndexSlot, 80> table_;
 };
 
 }  // namespace trilby::routing

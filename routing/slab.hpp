@@ -10,7 +10,7 @@ namespace trilby::routing {
 
 /// Records with a number that stays theirs, in chunks that never move: growing copies nothing, and a
 /// reference holds until its record is removed.
-template <class Record, std::size_t chunk_bits = 10>
+template <class Record, std::size_t chunk_bits = 8>
 class Slab {
   public:
     std::uint32_t add() {

@@ -121,37 +121,41 @@ void Table::note_change(BindingId id) {
     }
 }
 
-std::uint32_t Table::list_for(ExchangeIndex exchange, std::string_view pattern) {
+/// What the binding asks of a key, as a text with one user more: bindings that ask the same have the same.
+TextId Table::pattern_of(const Binding& binding) {
     TextPool& texts = bindings_.texts();
-    const TextId text = texts.intern(pattern);
-    if (const auto found = lists_.find(exchange, text); found != PatternLists::none) {
-        texts.release(text);
-        return found;
+    const auto type = exchanges_[binding.source].type;
+    if (type == ExchangeType::fanout) return texts.intern({});
+    const auto key = texts.get(binding.key);
+    if (type == ExchangeType::topic && key.find('#') != std::string_view::npos) {
+        const TopicPattern pattern(key);
+        if (!pattern.was_normal()) return texts.intern(pattern.text());
     }
-    return lists_.add(exchange, text);
+    texts.add_user(binding.key);
+    return binding.key;
+}
+
+/// Takes over the pattern's user.
+std::uint32_t Table::list_for(ExchangeIndex exchange, TextId pattern) {
+    const auto found = lists_.find(exchange, pattern);
+    if (found == PatternLists::none) return lists_.add(exchange, pattern);
+    bindings_.texts().release(pattern);
+    return found;
 }
 
 void Table::attach(BindingId id) {
     Binding& binding = bindings_[id];
-    const Exchange& exchange = exchanges_[binding.source];
-    if (exchange.type == ExchangeType::headers) {
-        binding.list = exchange.headers->add(binding.destination, bindings_.arguments(id));
+    if (HeaderIndex* const headers = exchanges_[binding.source].headers.get()) {
+        binding.list = headers->add(binding.destination, bindings_.arguments(id));
         return;
     }
-    const std::string_view key = bindings_.key(id);
-    switch (exchange.type) {
-        case ExchangeType::fanout: binding.list = list_for(binding.source, ""); break;
-        case ExchangeType::topic:
-            binding.list = list_for(binding.source, has_wildcards(key) ? TopicPattern(key).text() : key);
-            break;
-        default: binding.list = list_for(binding.source, key);
-    }
+    binding.list = list_for(binding.source, pattern_of(binding));
     PatternList& list = lists_[binding.list];
     const Target before = lists_.target(binding.list);
     binding.position = list.size();
     list.push({binding.destination, id});
     const Target after = lists_.target(binding.list);
-    if (before != after) lead(binding.source, bindings_.texts().get(list.pattern), after);
+    if (before != after) lead(binding.source, list.pattern, after);
 }
 
 void Table::detach(BindingId id) {
@@ -167,22 +171,21 @@ void Table::detach(BindingId id) {
         bindings_[list.entries()[binding.position].binding].position = binding.position;
     }
     const Target after = lists_.target(binding.list);
-    if (before != after) lead(binding.source, bindings_.texts().get(list.pattern), after);
+    if (before != after) lead(binding.source, list.pattern, after);
     if (list.size() > 0) return;
     bindings_.texts().release(list.pattern);
     lists_.remove(binding.list);
 }
 
 /// What messages of the exchange that fit the pattern are led to from now on.
-void Table::lead(ExchangeIndex index, std::string_view pattern, Target target) {
+void Table::lead(ExchangeIndex index, TextId pattern, Target target) {
     Exchange& exchange = exchanges_[index];
-    switch (exchange.type) {
-        case ExchangeType::headers: return;
-        case ExchangeType::fanout: exchange.everything = target; return;
-        case ExchangeType::direct: exact_.assign(index, pattern, target); return;
-        case ExchangeType::topic: break;
+    if (exchange.type == ExchangeType::fanout) {
+        exchange.everything = target;
+        return;
     }
-    if (!has_wildcards(pattern)) {
+    const auto text = bindings_.texts().get(pattern);
+    if (exchange.type == ExchangeType::direct || !has_wildcards(text)) {
         exact_.assign(index, pattern, target);
         return;
     }
@@ -191,7 +194,7 @@ void Table::lead(ExchangeIndex index, std::string_view pattern, Target target) {
         exchange.starts = std::make_unique<KnownStarts>();
     }
     exchange.starts->forget();
-    const TopicPattern words(pattern);
+    const TopicPattern words(text);
     trie_.assign(exchange.trie_root, words.words(), target);
     walk_.make_room();
 }

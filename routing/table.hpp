@@ -112,8 +112,9 @@ class Table {
     void attach(BindingId id);
     void detach(BindingId id);
     void remove_binding(BindingId id);
-    std::uint32_t list_for(ExchangeIndex exchange, std::string_view pattern);
-    void lead(ExchangeIndex exchange, std::string_view pattern, Target target);
+    TextId pattern_of(const Binding& binding);
+    std::uint32_t list_for(ExchangeIndex exchange, TextId pattern);
+    void lead(ExchangeIndex exchange, TextId pattern, Target target);
     template <class Sink>
     void match(ExchangeIndex exchange, std::string_view key, std::uint64_t hash, std::string_view headers,
                Sink& sink);

@@ -24,7 +24,7 @@ TextId TextPool::intern(std::string_view text) {
     assert(text.size() <= 0xFFFF);
     const std::uint64_t hash = hash_bytes(text);
     if (const TextId found = find(text, hash); found != none) {
-        set_users(found, head(found).users + 1);
+        add_user(found);
         return found;
     }
     const TextId id = allocate((head_size + text.size() + granule - 1) / granule);

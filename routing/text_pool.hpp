@@ -24,6 +24,7 @@ class TextPool {
 
     /// Adds a user. The text may have any length below 64 KiB.
     TextId intern(std::string_view text);
+    void add_user(TextId id) { set_users(id, head(id).users + 1); }
     void release(TextId id);
     TextId find(std::string_view text, std::uint64_t hash) const {
         return index_.find(static_cast<std::uint32_t>(hash), [&](TextId id) { return get(id) == text; });

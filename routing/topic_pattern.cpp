@@ -5,6 +5,7 @@ namespace trilby::routing {
 
 TopicPattern::TopicPattern(std::string_view pattern) {
     using Kind = Word::Kind;
+    words_.reserve(16);
     bool hash_waits = false;  // stars go before it, more of it are one
     bool floating = false;
     std::uint32_t before = 0;
@@ -19,8 +20,10 @@ TopicPattern::TopicPattern(std::string_view pattern) {
     for (WordCursor cursor(pattern); !cursor.done();) {
         const auto view = cursor.next();
         if (view.text == "#") {
+            if (hash_waits) was_normal_ = false;
             hash_waits = true;
         } else if (view.text == "*") {
+            if (hash_waits) was_normal_ = false;
             put(Kind::star, view);
         } else {
             if (hash_waits) put(Kind::hash, {});

@@ -27,9 +27,12 @@ class TopicPattern {
 
     const std::vector<Word>& words() const { return words_; }
     std::string text() const;
+    /// Whether text() would be what it was made from.
+    bool was_normal() const { return was_normal_; }
 
   private:
     std::vector<Word> words_;
+    bool was_normal_ = true;
 };
 
 }  // namespace trilby::routing
