@@ -96,7 +96,11 @@ def arguments():
 def main():
     options = arguments()
     cases = [case for path in options.files or sorted(HERE.glob("cases/*.txt")) for case in language.read(path)
-             if not case.tags & set(options.skip) and (not options.only or options.only in case.title)]
+             if not options.only or options.only in case.title]
+    skipped = [case for case in cases if case.tags & set(options.skip)]
+    cases = [case for case in cases if case not in skipped]
+    if skipped:
+        print(f"{len(skipped)} cases are left out: {', '.join(sorted(options.skip))}")
     if not cases:
         sys.exit("no case to play")
     broker = None
