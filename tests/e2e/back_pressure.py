@@ -12,10 +12,7 @@ from started_broker import StartedBroker
 
 pika = client("pika")
 PROGRAM = ""
-CONFIG = """
-[memory]
-watermark = "64MiB"
-"""
+CONFIG = 'memory_watermark = "64MiB"\n'
 
 
 class BackPressure(unittest.TestCase):

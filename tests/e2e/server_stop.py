@@ -15,6 +15,7 @@ PROGRAM = ""
 
 
 class ServerStop(unittest.TestCase):
+    # Nothing is stored yet: what is expected to fail here must pass as soon as it is, and says so by passing.
     def setUp(self):
         self.broker = StartedBroker(PROGRAM)
         self.addCleanup(self.broker.stop)
@@ -51,12 +52,14 @@ class ServerStop(unittest.TestCase):
             self.assertEqual({"n": int(body)}, properties.headers)
             taken.append((int(body), method.redelivered))
 
+    @unittest.expectedFailure
     def test_confirmed_messages_survive_a_stop(self):
         queue = self.durable_queue_with(self.connect().channel(), 200)
         self.broker.terminate()
         self.broker.start()
         self.assertEqual([(number, False) for number in range(200)], self.contents(queue))
 
+    @unittest.expectedFailure
     def test_confirmed_messages_survive_a_kill(self):
         channel = self.connect().channel()
         queue = self.durable_queue_with(channel, 200)
@@ -71,6 +74,7 @@ class ServerStop(unittest.TestCase):
         self.assertEqual(list(range(numbers[0], 200)), numbers)
         self.assertLessEqual(numbers[0], 50)
 
+    @unittest.expectedFailure
     def test_what_is_not_durable_is_gone(self):
         channel = self.connect().channel()
         durable, fleeting, exchange = name(), name(), name("x")
