@@ -191,10 +191,12 @@ void Channel::route(const Publication& publication, std::uint8_t flags, protocol
         return;
     }
     std::vector<std::string_view> keys{key};
-    for (const auto& list : {cc, bcc})
-        if (list)
-            for (const protocol::ValueView& value : *list->as_array())
-                if (value.type == 'S' && value.bytes.size() <= 255) keys.push_back(value.bytes);
+    for (const auto& header : {cc, bcc}) {
+        const auto list = header ? header->as_array() : std::nullopt;
+        if (!list) continue;
+        for (const protocol::ValueView& value : *list)
+            if (value.type == 'S' && value.bytes.size() <= 255) keys.push_back(value.bytes);
+    }
     std::vector<routing::QueueIndex> queues;
     if (by_default) {
         for (const std::string_view one : keys)

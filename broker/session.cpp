@@ -12,6 +12,11 @@ namespace trilby::broker {
 
 namespace connection = protocol::connection;
 
+namespace {
+/// Ticks come four times a second, so what is nearly due is due.
+constexpr std::chrono::milliseconds tick_slack{300};
+}  // namespace
+
 Session::Session(Shard& shard, Peer peer)
     : shard_(shard),
       peer_(std::move(peer)),
@@ -92,7 +97,7 @@ void Session::hold_consumers() {
 }
 
 void Session::on_output_sent(std::size_t octets) {
-    sent_ += octets;
+    if (octets != 0) last_sent_ = shard_.now();
     if (full_ && output_.size() < shard_.settings().output_limit / 2) {
         full_ = false;
         for (const auto& [number, channel] : channels_) {
@@ -258,6 +263,17 @@ std::chrono::milliseconds Session::close_timeout() const {
 void Session::on_tick() {
     const Shard::Time now = shard_.now();
     if (stage_ == Stage::over) return;
+    const std::chrono::milliseconds interval = std::chrono::seconds{heartbeat_};
+    const bool beating = heartbeat_ != 0 && stage_ >= Stage::open && stage_ != Stage::dropping;
+    if (beating && now >= next_heartbeat_) {
+        if (last_sent_ + interval / 2 <= now + tick_slack && output_.empty()) {
+            scratch_.clear();
+            protocol::append_heartbeat(scratch_);
+            output_.append(scratch_);
+            touch();
+        }
+        next_heartbeat_ += interval / 2;
+    }
     if (stage_ != Stage::running && now >= deadline_) {
         if (stage_ == Stage::closing && !questions_.empty()) return;  // its close is not even sent
         if (stage_ != Stage::closed) abrupt_ = stage_ < Stage::running;
@@ -266,19 +282,7 @@ void Session::on_tick() {
         });
         return;
     }
-    if (heartbeat_ == 0 || stage_ < Stage::open || stage_ == Stage::dropping) return;
-    const std::chrono::milliseconds interval = std::chrono::seconds{heartbeat_};
-    if (now >= next_heartbeat_) {
-        if (sent_ == sent_before_ && output_.empty()) {
-            scratch_.clear();
-            protocol::append_heartbeat(scratch_);
-            output_.append(scratch_);
-            touch();
-        }
-        sent_before_ = sent_;
-        next_heartbeat_ = now + interval / 2;
-    }
-    if (now >= next_check_) {
+    if (beating && now >= next_check_) {
         // A peer that is not read cannot be heard.
         silent_checks_ = received_ || gates_ != 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(silent_checks_ + 1);
         received_ = false;

@@ -190,8 +190,7 @@ class Session {
     Shard::Time next_check_{};         // of the peer's silence
     Shard::Time next_heartbeat_{};
     Shard::Time next_timeout_check_{};
-    std::uint64_t sent_before_ = 0;
-    std::uint64_t sent_ = 0;           // octets that left
+    Shard::Time last_sent_{};
     Vhost* vhost_ = nullptr;
     std::string user_;
     std::string connection_name_;

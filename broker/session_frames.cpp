@@ -131,6 +131,8 @@ std::size_t Session::parse_frame(std::string_view bytes) {
                 drop_after_delay();
             } else if (head.channel == 0 || stage_ == Stage::open) {
                 close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
+            } else if (head.type == static_cast<std::uint8_t>(FrameType::header) && head.size < 14) {
+                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
             } else if (stage_ == Stage::running) {
                 handle_content(head.channel, FrameType{head.type}, payload);
             }
@@ -270,7 +272,7 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
     if (id.class_id == protocol::connection::Start::id.class_id)
         return refuse(protocol::ConnectionReply::command_invalid, "unimplemented method");
     if (!names_are_text(*method))
-        return refuse(protocol::ConnectionReply::frame_error, "Malformed UTF-8 in shortstr");
+        return close_connection(protocol::ConnectionReply::frame_error, "Malformed UTF-8 in shortstr");
 
     Channel* channel = find_channel(number);
     if (std::holds_alternative<protocol::channel::Open>(*method)) {

@@ -373,10 +373,10 @@ void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_t
     } else if (const auto* cancel = std::get_if<ask::Cancel>(&question)) {
         if (!queue->cancel(cancel->consumer)) answer.status = Answer::Status::gone;
     } else if (const auto* remove = std::get_if<ask::Delete>(&question)) {
-        if (remove->if_unused && queue->consumers() != 0) {
-            answer.status = Answer::Status::in_use;
-        } else if (remove->if_empty && queue->ready() != 0) {
+        if (remove->if_empty && queue->ready() != 0) {
             answer.status = Answer::Status::not_empty;
+        } else if (remove->if_unused && queue->consumers() != 0) {
+            answer.status = Answer::Status::in_use;
         } else {
             finish_queue(*queue, reply_to);  // the catalog answers, once all views have dropped it
             return;
