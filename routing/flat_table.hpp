@@ -87,8 +87,8 @@ struct IndexSlot {
     std::uint32_t home() const { return hash; }
 };
 
-/// Dense, for it is asked when bindings change rather than when messages come.
-class FlatIndex {
+template <std::size_t most_taken>
+class BasicIndex {
   public:
     static constexpr std::uint32_t none = IndexSlot::none;
 
@@ -107,7 +107,12 @@ class FlatIndex {
     std::size_t size() const { return table_.size(); }
 
   private:
-    FlatTable<IndexSlot, 80> table_;
+    FlatTable<IndexSlot, most_taken> table_;
 };
+
+/// Dense, for what is asked when bindings change.
+using FlatIndex = BasicIndex<80>;
+/// Fast, for what is asked when messages come.
+using SparseIndex = BasicIndex<50>;
 
 }  // namespace trilby::routing

@@ -23,6 +23,7 @@ std::uint32_t HeaderIndex::intern_name(std::string_view text) {
     if (const auto found = find_name(text); found != none) return found;
     const auto name = names_.add();
     names_[name].text = text;
+    name_filter_[look(text) / 64] |= std::uint64_t{1} << look(text) % 64;
     name_index_.insert(static_cast<std::uint32_t>(hash_bytes(text)), name);
     return name;
 }
@@ -66,6 +67,7 @@ void HeaderIndex::stop_using_pair(std::uint32_t index) {
     if (name.presence == none && name.values == 0) {
         name_index_.erase(static_cast<std::uint32_t>(hash_bytes(name.text)), pair.name);
         names_.remove(pair.name);
+        if (names_.size() == 0) name_filter_ = {};
     }
     pairs_.remove(index);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -43,6 +44,7 @@ class HeaderIndex {
             pairs_.prefetch(pair);
         };
         for (const auto& field : headers) {
+            if (!may_be_known(field.name)) continue;
             const std::uint32_t index = find_name(field.name);
             if (index == none) continue;
             Name& name = names_[index];
@@ -104,6 +106,19 @@ class HeaderIndex {
         std::unique_ptr<Place[]> places;
     };
 
+    /// A bit for the look of a name, far cheaper than a hash of it.
+    static std::uint32_t look(std::string_view name) {
+        if (name.empty()) return 0;
+        const auto octet = [&](std::size_t i) {
+            return static_cast<std::uint32_t>(static_cast<unsigned char>(name[i]));
+        };
+        const std::uint32_t some = octet(0) << 16 | octet(name.size() / 2) << 8 | octet(name.size() - 1);
+        return (some ^ static_cast<std::uint32_t>(name.size()) << 24) * 0x9E37'79B1U >> 22;
+    }
+    bool may_be_known(std::string_view name) const {
+        const auto bit = look(name);
+        return (name_filter_[bit / 64] >> bit % 64 & 1) != 0;
+    }
     std::uint32_t find_name(std::string_view text) const {
         return name_index_.find(static_cast<std::uint32_t>(hash_bytes(text)),
                                 [&](std::uint32_t each) { return names_[each].text == text; });
@@ -145,10 +160,11 @@ class HeaderIndex {
     Slab<Name, 6> names_;
     Slab<Pair, 6> pairs_;
     Slab<Entry, 6> entries_;
-    FlatIndex name_index_, pair_index_;
-    std::vector<Hung> always_;              // all of nothing: every message
-    std::vector<std::uint32_t> pair_seen_;  // by pair: the last message that had it
-    std::vector<std::uint32_t> found_;      // the pairs of the message at hand; room for all there are
+    SparseIndex name_index_, pair_index_;
+    std::array<std::uint64_t, 16> name_filter_{};  // bits that names in use have, and perhaps some more
+    std::vector<Hung> always_;                     // all of nothing: every message
+    std::vector<std::uint32_t> pair_seen_;         // by pair: the last message that had it
+    std::vector<std::uint32_t> found_;             // the pairs of the message at hand; room for all there are
     std::uint32_t message_ = 0;
 };
 
