@@ -61,10 +61,12 @@ class Messaging(unittest.TestCase):
         taken = []
 
         def take():
-            method, _, body = self.channel.basic_get(queue)
-            if method:
+            while len(taken) < count:
+                method, _, body = self.channel.basic_get(queue)
+                if method is None:
+                    return False
                 taken.append((method.delivery_tag, body.decode(), method.redelivered))
-            return len(taken) >= count
+            return True
         until(take, f"{count} messages in {queue}")
         return taken
 
