@@ -198,7 +198,7 @@ struct Key {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::int64_t most_threads = 256;
+constexpr std::int64_t most_threads = 64;
 constexpr std::uint64_t least_frame = 4096;  // clients rely on this much
 constexpr std::uint64_t largest_frame = std::uint64_t{128} << 20;
 constexpr std::uint64_t largest_message = std::uint64_t{512} << 20;  // RabbitMQ's hard limit
@@ -226,6 +226,7 @@ constexpr std::array keys{
     Key{"memory_watermark", [](Value v, Configuration& c) { v.read(c.memory_watermark); }},
     Key{"server_version", [](Value v, Configuration& c) { v.read_version(c.server_version); }},
     Key{"threads", [](Value v, Configuration& c) { v.read(c.threads, 0, most_threads); }},
+    Key{"connections_together", [](Value v, Configuration& c) { v.read(c.connections_together, 1, 1'000'000); }},
 };
 
 /// How many letters are to be changed, added or removed.

@@ -18,13 +18,13 @@ template <class T>
 class Mailbox {
   public:
     explicit Mailbox(std::size_t capacity = 4096, std::uint64_t octets = std::uint64_t{1} << 20)
-        : slots_(std::make_unique<Slot[]>(capacity)), capacity_(capacity), octet_limit_(octets) {}
+        : slots_(std::make_unique_for_overwrite<Slot[]>(capacity)), capacity_(capacity), octet_limit_(octets) {}
 
     // ---- The sender's thread.
 
     /// Seen by the receiver after the next `publish`.
     void push(T item, std::uint64_t octets = 0) {
-        if (!waiting_.empty() || !place(item, octets)) waiting_.push_back({item, octets});
+        if (!waiting_.empty() || !place(item, octets)) waiting_.emplace_back(item, octets);
     }
     /// Shows the receiver what was pushed; true if there is something new for it. Moves up what waited for room.
     bool publish() {
@@ -65,7 +65,11 @@ class Mailbox {
 
   private:
     struct Slot {
-        T item;
+        Slot() {}  // left as it is: a road that is not used is not touched
+        Slot(const T& one, std::uint64_t size) : item(one), octets(size) {}
+        union {
+            T item;
+        };
         std::uint64_t octets;
     };
 
@@ -81,7 +85,7 @@ class Mailbox {
     }
     bool place(const T& item, std::uint64_t octets) {
         if (!has_room(octets)) return false;
-        slots_[tail_ % capacity_] = {item, octets};
+        slots_[tail_ % capacity_] = Slot(item, octets);
         ++tail_;
         octets_in_ += octets;
         return true;

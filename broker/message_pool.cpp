@@ -99,6 +99,7 @@ Message* MessagePool::allocate(std::size_t names_size, std::uint32_t header_fram
             slab->listed = false;
         }
     }
+    ++balance_;
     auto* message = new (memory) Message;
     message->references.store(1, std::memory_order_relaxed);
     message->body_size = body_size;
@@ -119,6 +120,7 @@ Message* MessagePool::copy(const Publication& publication) {
 }
 
 void MessagePool::free(Message* message) {
+    --balance_;
     if (message->size_class == huge) {
         std::free(message);
         return;

@@ -49,6 +49,8 @@ class MessagePool {
         if (returned_.load(std::memory_order_relaxed) != nullptr) take_returned();
     }
 
+    /// Messages allocated here less those freed here. Only the sum over all shards means something: how many are alive.
+    std::int64_t balance() const { return balance_; }
     /// Octets held from the system, used or not.
     std::size_t footprint() const { return footprint_; }
 
@@ -75,6 +77,7 @@ class MessagePool {
     std::array<SizeClass, classes> classes_;
     std::vector<Slab*> spare_;  // empty slabs kept for any class
     std::size_t footprint_ = 0;
+    std::int64_t balance_ = 0;
     std::vector<MessagePool*> pools_;
     std::vector<Block*> foreign_heads_;
     std::vector<Block*> foreign_tails_;

@@ -139,11 +139,13 @@ void Server::run() {
 }
 
 void Server::place(int socket) {
-    std::size_t best = 0;
+    std::size_t emptiest = 0;
     for (std::size_t i = 1; i < loops_.size(); ++i)
-        if (loops_[i]->connections() < loops_[best]->connections()) best = i;
-    ++loops_[best]->connections();
-    shards_.front()->send_to(static_cast<ShardIndex>(best), letter::Adopt{socket});
+        if (loops_[i]->connections() < loops_[emptiest]->connections()) emptiest = i;
+    if (loops_[latest_]->connections() >= loops_[emptiest]->connections() + configuration_.connections_together)
+        latest_ = emptiest;
+    ++loops_[latest_]->connections();
+    shards_.front()->send_to(static_cast<ShardIndex>(latest_), letter::Adopt{socket});
 }
 
 void Server::watch_memory() {

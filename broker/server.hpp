@@ -48,6 +48,7 @@ class Server {
     std::unique_ptr<boost::asio::signal_set> signals_;
     std::unique_ptr<boost::asio::steady_timer> memory_timer_;
     std::uint64_t memory_high_ = 0;  // octets resident; 0: not watched
+    std::size_t latest_ = 0;  // where the latest connection was placed
     bool alarm_ = false;
     bool stopping_ = false;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/shard.hpp"
 
+#include <algorithm>
+
 #include "broker/channel.hpp"
 #include "broker/session.hpp"
 
@@ -61,17 +63,23 @@ void Shard::send_letter(ShardIndex shard, Letter letter) {
     send(shard, {.kind = Mail::Kind::letter, .block = new Letter(std::move(letter))});
 }
 
-bool Shard::take_mail() {
+bool Shard::take_mail(std::span<const std::size_t> limits) {
+    const auto limit = [&](ShardIndex from) { return limits.empty() ? mail_budget : limits[from]; };
     bool some = false;
-    for (std::size_t left = own_letters_.size(); left != 0; --left) {
+    const std::size_t own = limits.empty() ? own_letters_.size() : std::min(own_letters_.size(), limits[index_]);
+    for (std::size_t left = own; left != 0; --left) {
         Letter letter = std::move(own_letters_.front());
         own_letters_.pop_front();
         open(letter);
         some = true;
     }
     bool drained = false;
-    for (Road* road : incoming_)
-        if (road != nullptr && road->drain(mail_budget, [this](const Mail& mail) { receive(mail); }) != 0) drained = true;
+    for (std::size_t other = 0; other < incoming_.size(); ++other) {
+        Road* road = incoming_[other];
+        if (road != nullptr &&
+            road->drain(limit(static_cast<ShardIndex>(other)), [this](const Mail& mail) { receive(mail); }) != 0)
+            drained = true;
+    }
     if (drained) {
         // What was taken must be seen by a sender that is about to sleep, or its wish must be seen here.
         std::atomic_thread_fence(std::memory_order_seq_cst);

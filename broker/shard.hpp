@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "broker/arrival.hpp"
@@ -75,6 +76,8 @@ class Shard {
     ConnectionId add_session(Session& session);
     void remove_session(ConnectionId id);
     std::size_t sessions() const { return sessions_.size(); }
+    /// Of connections here, wherever their queues live.
+    std::size_t consumers() const { return consumers_.size(); }
     /// It has output, or wants to be looked at before the turn ends.
     void touch(Session& session);
     bool memory_alarm() const { return memory_alarm_; }
@@ -127,8 +130,9 @@ class Shard {
 
     // ---- The loop's side of a turn.
 
-    /// Handles what other shards sent and what this one left for itself; true if there was something.
-    bool take_mail();
+    /// Handles what other shards sent and what this one left for itself; true if there was something. `limits`, by shard
+    /// and for its own letters under its own index, are for tests that decide what arrives when; none: the usual ones.
+    bool take_mail(std::span<const std::size_t> limits = {});
     /// Shows the others what was sent in this turn, wakes who sleeps, gives memory back, resumes who waited for room.
     void end_turn();
     /// Is there something to do that came without a wake-up? To be asked after `asleep` was set.
