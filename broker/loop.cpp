@@ -29,7 +29,15 @@ int make_eventfd() {
 
 }  // namespace
 
-Loop::Loop(Shard& shard) : shard_(shard), wake_up_(io_), tick_(io_), wake_fd_(make_eventfd()) {
+void LoopsEnd::add(Loop& loop) { loops_.push_back(&loop); }
+
+void LoopsEnd::arrive() {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == loops_.size())
+        for (Loop* loop : loops_) loop->wake();
+}
+
+Loop::Loop(Shard& shard, LoopsEnd& end)
+    : shard_(shard), end_(end), wake_up_(io_), tick_(io_), wake_fd_(make_eventfd()) {
     wake_up_.assign(wake_fd_);
     shard_.set_loop(*this);
     shard_.set_now(std::chrono::steady_clock::now());
@@ -67,6 +75,12 @@ void Loop::run() {
         asleep.store(false, std::memory_order_relaxed);
         mail_before = false;
     }
+}
+
+bool Loop::finished() {
+    if (!stopping_ || !connections_.empty()) return false;
+    if (!std::exchange(arrived_, true)) end_.arrive();
+    return end_.all_arrived();
 }
 
 void Loop::end_turn() {

@@ -18,6 +18,21 @@
 
 namespace trilby::broker {
 
+class Loop;
+
+/// Where the loops of a broker meet at its end: one without connections goes on answering the others until all are.
+class LoopsEnd {
+  public:
+    void add(Loop& loop);
+    /// A loop has no connection left and takes no more.
+    void arrive();
+    bool all_arrived() const { return arrived_.load(std::memory_order_acquire) == loops_.size(); }
+
+  private:
+    std::vector<Loop*> loops_;
+    std::atomic<std::size_t> arrived_{0};
+};
+
 /// The thread of a shard: an io_context driven in turns. A turn handles what the sockets have, up to a bound, then the
 /// mail, then writes what all that produced and shows the other shards what was sent: one system call a connection and at
 /// most one wake-up a shard, however many messages.
@@ -25,7 +40,7 @@ class Loop final : public ShardLoop {
   public:
     static constexpr std::size_t read_size = std::size_t{128} << 10;
 
-    explicit Loop(Shard& shard);
+    Loop(Shard& shard, LoopsEnd& end);
     ~Loop();
 
     Shard& shard() { return shard_; }
@@ -56,9 +71,10 @@ class Loop final : public ShardLoop {
     void end_turn();
     void arm_wake_up();
     void arm_tick();
-    bool finished() const { return stopping_ && connections_.empty(); }
+    bool finished();
 
     Shard& shard_;
+    LoopsEnd& end_;
     boost::asio::io_context io_{1};
     boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> wake_up_;
     boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
@@ -67,6 +83,7 @@ class Loop final : public ShardLoop {
     int wake_fd_;
     bool ticking_ = false;
     bool stopping_ = false;
+    bool arrived_ = false;  // at the end
     bool busy_ = false;  // the last reads were long: look for more before going on
     std::vector<char> buffer_;
     std::array<iovec, 1024> vectors_;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -69,13 +70,18 @@ Server::Server(Configuration configuration)
     }
     for (const auto& shard : shards_) {
         shard->connect(all);
-        loops_.push_back(std::make_unique<Loop>(*shard));
+        loops_.push_back(std::make_unique<Loop>(*shard, end_));
     }
+    for (const auto& loop : loops_) end_.add(*loop);
     load_catalog();
     listen();
 }
 
-Server::~Server() = default;
+Server::~Server() {
+    loops_.clear();
+    for (const auto& shard : shards_) shard->clear();
+    for (const auto& shard : shards_) shard->messages().flush();
+}
 
 void Server::load_catalog() {
     Catalog& catalog = *shards_.front()->catalog();
@@ -127,6 +133,7 @@ void Server::run() {
     memory_high_ = configuration_.memory_watermark.of(memory_limit());
     memory_timer_ = std::make_unique<boost::asio::steady_timer>(io);
     if (memory_high_ != 0) watch_memory();
+    std::signal(SIGPIPE, SIG_IGN);
     for (const auto& acceptor : acceptors_) acceptor->start();
     spdlog::info("listening on {}; {} {}, publishers are blocked above {} MiB", fmt::join(addresses(), ", "),
                  loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);
@@ -149,6 +156,8 @@ void Server::place(int socket) {
 }
 
 void Server::watch_memory() {
+    // What consumers have freed counts only when the system has it back.
+    if (alarm_) ::malloc_trim(0);
     const std::uint64_t resident = resident_memory();
     // It ends a little below where it began, so that it does not flicker.
     const bool alarm = alarm_ ? resident > memory_high_ - memory_high_ / 20 : resident > memory_high_;

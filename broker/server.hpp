@@ -43,6 +43,7 @@ class Server {
     const DataDirectory directory_;
     const Settings settings_;
     std::vector<std::unique_ptr<Shard>> shards_;
+    LoopsEnd end_;
     std::vector<std::unique_ptr<Loop>> loops_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<boost::asio::signal_set> signals_;

@@ -236,7 +236,9 @@ void Session::stop() {
     if (stage_ == Stage::running || stage_ == Stage::open) {
         close_connection(protocol::ConnectionReply::connection_forced,
                          "broker forced connection closure with reason 'shutdown'");
-    } else if (stage_ < Stage::running) {
+    } else if (stage_ == Stage::closing && waiting()) {
+        deadline_ = shard_.now();  // its close is still to be sent
+    } else {
         finish();
     }
 }

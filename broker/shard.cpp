@@ -23,10 +23,13 @@ Shard::Shard(ShardIndex index, const Settings& settings, std::size_t shards)
             outgoing_[other] = std::make_unique<Road>(settings.mailbox_items, settings.mailbox_octets);
 }
 
-Shard::~Shard() {
+Shard::~Shard() = default;
+
+void Shard::clear() {
     queues_.clear();
+    own_letters_.clear();
     for (Road* road : incoming_)
-        if (road != nullptr)
+        while (road != nullptr && (road->publish() || road->has_mail()))
             road->drain(SIZE_MAX, [&](const Mail& mail) {
                 if (mail.kind == Mail::Kind::letter) {
                     delete mail.letter();

@@ -58,6 +58,9 @@ class Shard {
     /// Before the threads start: all shards of the broker in order, this one among them.
     void connect(const std::vector<Shard*>& shards);
     void set_loop(ShardLoop& loop) { loop_ = &loop; }
+    /// After the threads have ended: gives up queues, messages and mail. For every shard, before the first is destroyed,
+    /// for messages and roads are shared.
+    void clear();
 
     ShardIndex index() const { return index_; }
     const Settings& settings() const { return settings_; }

@@ -102,8 +102,8 @@ TEST_CASE("a key that does not exist is refused with its line and the nearest on
 }
 
 TEST_CASE("a value of the wrong type is refused with what to write") {
-    CHECK(error_of("\nthreads = 'two'") == "2: threads must be a whole number from 0 to 256, not 'two'");
-    CHECK(error_of("threads = 2.0") == "1: threads must be a whole number from 0 to 256, not 2.0");
+    CHECK(error_of("\nthreads = 'two'") == "2: threads must be a whole number from 0 to 64, not 'two'");
+    CHECK(error_of("threads = 2.0") == "1: threads must be a whole number from 0 to 64, not 2.0");
     CHECK(error_of("channel_max = [1]") ==
           "1: channel_max must be a whole number from 1 to 65535, not a list");
     CHECK(error_of("heartbeat = 60") ==
@@ -128,8 +128,8 @@ TEST_CASE("a value of the wrong type is refused with what to write") {
 }
 
 TEST_CASE("a value out of range is refused with the range") {
-    CHECK(error_of("threads = -1") == "1: threads must be a whole number from 0 to 256, not -1");
-    CHECK(error_of("threads = 257") == "1: threads must be a whole number from 0 to 256, not 257");
+    CHECK(error_of("threads = -1") == "1: threads must be a whole number from 0 to 64, not -1");
+    CHECK(error_of("threads = 65") == "1: threads must be a whole number from 0 to 64, not 65");
     CHECK(error_of("channel_max = 0") == "1: channel_max must be a whole number from 1 to 65535, not 0");
     CHECK(error_of("channel_max = 65536") ==
           "1: channel_max must be a whole number from 1 to 65535, not 65536");
