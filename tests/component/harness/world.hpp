@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "broker/session.hpp"
+#include "broker/shard.hpp"
+#include "tests/component/harness/peer.hpp"
+#include "tests/component/harness/random.hpp"
+
+namespace trilby::harness {
+
+/// Several shards in one thread. Whose turn it is, how much of which road and socket arrives in it, and how much a socket
+/// takes, is drawn from the seed. A shard that sleeps has no turn until it is woken, so a lost wake-up shows.
+class World {
+  public:
+    World(Random& random, std::size_t shards, broker::Settings settings);
+    ~World();
+
+    std::size_t shards() const { return shards_.size(); }
+    broker::Shard& shard(std::size_t index) { return *shards_[index]; }
+    /// The peer outlives the connection.
+    void connect(Peer& peer, std::size_t shard);
+    /// One turn of a shard that has something to do; false if none has.
+    bool turn();
+    /// Until nothing is left to do anywhere.
+    void rest();
+    void raise_alarm(bool raised);
+    void stop();
+    /// As after a stop: the shards give up what they hold.
+    void clear();
+
+    std::size_t connections() const { return connections_.size(); }
+    std::int64_t messages_alive() const;
+    /// What is ready in the queue of that name; -1 if there is none.
+    std::int64_t ready(const std::string& queue);
+
+  private:
+    struct Loop;
+    struct Connection;
+
+    bool readable(const Connection& connection) const;
+    bool writable(const Connection& connection) const;
+    bool runnable(std::size_t shard) const;
+    void turn_of(std::size_t shard);
+    void read(Connection& connection);
+    void look(Connection& connection);
+
+    Random& random_;
+    const broker::Settings settings_;
+    broker::Shard::Time now_{};
+    std::uint64_t turns_ = 0;
+    std::vector<std::unique_ptr<broker::Shard>> shards_;
+    std::vector<std::unique_ptr<Loop>> loops_;
+    std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+}  // namespace trilby::harness
