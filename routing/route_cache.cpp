@@ -8,6 +8,27 @@
 
 namespace trilby::routing {
 
+void RouteCache::Changed::set(Change kind, ExchangeIndex from, std::string_view text) {
+    change = kind;
+    repeated = false;
+    exchange = from;
+    size = static_cast<std::uint8_t>(text.size());
+    std::ranges::copy(text, pattern.begin());
+    const auto first = text.find_first_of("*#"), last = text.find_last_of("*#");
+    front = back = 0;
+    if (first == std::string_view::npos) return;
+    // A `#` may stand for nothing, and the dot beside it with it.
+    front = static_cast<std::uint8_t>(first == 0 ? 0 : first - 1);
+    const auto behind = text.size() - last - 1;
+    back = static_cast<std::uint8_t>(behind == 0 ? 0 : behind - 1);
+}
+
+bool RouteCache::Changed::fits(std::string_view key) const {
+    if (change == Change::one_key) return text() == key;
+    return key.starts_with(text().substr(0, front)) && key.ends_with(text().substr(size - back)) &&
+           topic_matches(text(), key);
+}
+
 void RouteCache::note_change(Change change, ExchangeIndex exchange, std::string_view pattern) {
     if (buckets_.empty()) return;  // no entry could be wrong
     if (change == Change::everything || pattern.size() > 255) {
@@ -18,11 +39,7 @@ void RouteCache::note_change(Change change, ExchangeIndex exchange, std::string_
     Changed& last = changed_[changes_ % remembered_changes];
     last.repeated = last.change == change && last.exchange == exchange && last.text() == pattern;
     Changed& next = changed_[++changes_ % remembered_changes];
-    next.change = change;
-    next.repeated = false;
-    next.exchange = exchange;
-    next.size = static_cast<std::uint8_t>(pattern.size());
-    std::ranges::copy(pattern, next.pattern.begin());
+    next.set(change, exchange, pattern);
     if (changes_ > remembered_changes) lost_changes_ = std::max(lost_changes_, changes_ - remembered_changes);
 }
 
@@ -32,9 +49,7 @@ bool RouteCache::still_good(Entry& entry, std::string_view key) {
         const Changed& changed = changed_[number % remembered_changes];
         if (changed.repeated) continue;
         if (entry.reach == Reach::one_exchange && changed.exchange != entry.exchange) continue;
-        const bool fits =
-            changed.change == Change::one_key ? changed.text() == key : topic_matches(changed.text(), key);
-        if (fits) return false;
+        if (changed.fits(key)) return false;
     }
     entry.changes = changes_;
     return true;

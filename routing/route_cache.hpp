@@ -96,9 +96,12 @@ class RouteCache {
         Change change = Change::everything;
         bool repeated = false;  // the next one says the same
         std::uint8_t size = 0;
+        std::uint8_t front = 0, back = 0;  // so many octets at its ends have to be the key's, too
         ExchangeIndex exchange = 0;
         std::array<char, 255> pattern;
         std::string_view text() const { return {pattern.data(), size}; }
+        void set(Change kind, ExchangeIndex from, std::string_view text);
+        bool fits(std::string_view key) const;
     };
 
     /// Never 0.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
+#include <ctime>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -14,12 +14,17 @@ using trilby::protocol::TableView;
 
 namespace {
 
+/// Of this process, so that a busy machine does not count.
+double cpu_seconds() {
+    return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
 /// Generous: what takes exponential or quadratic time here takes minutes, not milliseconds.
 template <class Work>
 void takes_less_than_a_second(Work work) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     work();
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+    CHECK(cpu_seconds() - start < 1);
 }
 
 std::string repeated(std::string_view words, std::size_t times) {
@@ -119,7 +124,7 @@ TEST_CASE("100,000 bindings come and go in microseconds each, also of one queue 
     const auto pattern = [](QueueIndex i) {
         return "*." + std::to_string(i % 1000) + '.' + std::to_string(i);
     };
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     for (QueueIndex i = 0; i < count; ++i) {
         table.bind(topic, to_queue(0), pattern(i), {});
         table.bind(fanout, to_queue(i), "", {});
@@ -130,5 +135,5 @@ TEST_CASE("100,000 bindings come and go in microseconds each, also of one queue 
     table.remove_queue(0);
     CHECK(table.bindings() == 0);
     // 400,000 changes: 10 µs each on a slow and busy machine.
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(4));
+    CHECK(cpu_seconds() - start < 4);
 }

@@ -149,5 +149,6 @@ TEST_CASE("while no key comes again most keys are not looked up, and when they d
             cache.offer(0, key, {1});
         }
     }
-    CHECK(found > 90'000);
+    // About one key in eleven shares its two places with two others or more, and these push each other out.
+    CHECK(found > 80'000);
 }
