@@ -138,15 +138,18 @@ void Session::refuse_login(std::string_view mechanism, std::string_view reason) 
 
 void Session::tune_ok(const connection::TuneOk& method) {
     const Settings& settings = shard_.settings();
+    const auto refuse = [&](std::string_view what, auto value, std::string_view relation, auto limit) {
+        close_connection(protocol::ConnectionReply::not_allowed,
+                         fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, relation, limit), {},
+                         Stage::dropping);
+    };
     if (method.frame_max != 0 && method.frame_max < protocol::frame_min_size)
-        return close_connection(protocol::ConnectionReply::not_allowed,
-                                fmt::format("negotiated frame_max = {} is lower than the minimum allowed value ({})",
-                                            method.frame_max, protocol::frame_min_size),
-                                {}, Stage::dropping);
+        return refuse("frame_max", method.frame_max, "lower than the minimum", protocol::frame_min_size);
     // 0 asks for no limit, and there is one.
-    if (method.frame_max == 0 || method.frame_max > settings.frame_max || method.channel_max == 0 ||
-        method.channel_max > settings.channel_max)
-        return drop_after_delay();
+    if (method.frame_max == 0 || method.frame_max > settings.frame_max)
+        return refuse("frame_max", method.frame_max, "higher than the maximum", settings.frame_max);
+    if (method.channel_max == 0 || method.channel_max > settings.channel_max)
+        return refuse("channel_max", method.channel_max, "higher than the maximum", settings.channel_max);
     frame_max_ = method.frame_max;
     channel_max_ = method.channel_max;
     heartbeat_ = method.heartbeat;
