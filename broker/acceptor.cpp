@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/acceptor.hpp"
 
+#include <cerrno>
+#include <stdexcept>
+
+#include <boost/asio/ip/v6_only.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-
-#include <boost/asio/ip/v6_only.hpp>
-#include <cerrno>
-#include <stdexcept>
 
 namespace trilby::broker {
 
@@ -34,8 +34,9 @@ Acceptor::Acceptor(boost::asio::io_context& io, const Listener& listener, Accept
         if (!error) acceptor_.listen(backlog, error);
     }
     if (error)
-        throw std::runtime_error(fmt::format("cannot listen on {}: {}; choose another address with --listen HOST:PORT",
-                                             to_text(listener), error.message()));
+        throw std::runtime_error(
+            fmt::format("cannot listen on {}: {}; choose another address with --listen HOST:PORT",
+                        to_text(listener), error.message()));
     address_ = to_text({acceptor_.local_endpoint().address().to_string(), acceptor_.local_endpoint().port()});
     acceptor_.non_blocking(true);
 }
@@ -44,11 +45,13 @@ void Acceptor::start() {
     acceptor_.async_wait(tcp::acceptor::wait_read, [this](error_code error) {
         if (error) return;
         for (int most = 64; most > 0; --most) {
-            const int socket = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            const int socket =
+                ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (socket >= 0) {
                 accept_(socket);
             } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                spdlog::error("cannot accept on {}: {}; trying again", address_, fmt::system_error(errno, "accept").what());
+                spdlog::error("cannot accept on {}: {}; trying again", address_,
+                              fmt::system_error(errno, "accept").what());
                 pause_.expires_after(pause_without_descriptors);
                 pause_.async_wait([this](error_code cancelled) {
                     if (!cancelled) start();

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <functional>
 
 #include "broker/configuration.hpp"
 #include "broker/connection.hpp"
 
 namespace trilby::broker {
 
-/// One listening address. Accepts on its loop's thread and hands the sockets over. When the process is out of file
-/// descriptors it pauses instead of spinning.
+/// One listening address. Accepts on its loop's thread and hands the sockets over. When the process is out of
+/// file descriptors it pauses instead of spinning.
 class Acceptor {
   public:
     using Accept = std::function<void(int socket)>;

@@ -5,11 +5,11 @@
 
 namespace trilby::broker {
 
-/// A publish on its way to its queues. It becomes a Message only when somebody has to keep it: a queue without a waiting
-/// consumer, an acknowledgement to come, another shard.
+/// A publish on its way to its queues. It becomes a Message only when somebody has to keep it: a queue
+/// without a waiting consumer, an acknowledgement to come, another shard.
 ///
-/// Until the turn ends no other thread can see the message, for mailboxes are shown at the end of a turn: the references
-/// taken here need no atomic addition.
+/// Until the turn ends no other thread can see the message, for mailboxes are shown at the end of a turn: the
+/// references taken here need no atomic addition.
 class Arrival {
   public:
     Arrival(const Publication& publication, MessagePool& pool) : publication_(publication), pool_(pool) {}

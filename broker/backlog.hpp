@@ -17,8 +17,9 @@ namespace trilby::broker {
 ///     |--------------------------|---------------------|
 ///                                ^ cursor_             ^ end
 ///
-/// Below the cursor an entry is unacknowledged or has been given back. What was given back is ready again at its old
-/// place, before everything at the cursor, and it is what makes a message redelivered: no flag is kept.
+/// Below the cursor an entry is unacknowledged or has been given back. What was given back is ready again at
+/// its old place, before everything at the cursor, and it is what makes a message redelivered: no flag is
+/// kept.
 class Backlog {
   public:
     struct Entry {
@@ -65,7 +66,8 @@ class Backlog {
     Message* settle(EntryNumber number) {
         return entries_.find(number) == nullptr ? nullptr : entries_.take(number);
     }
-    /// A handed-out entry is ready again at its old place. Nothing happens if there is none under that number.
+    /// A handed-out entry is ready again at its old place. Nothing happens if there is none under that
+    /// number.
     void give_back(EntryNumber number) {
         if (entries_.find(number) == nullptr) return;
         given_back_.push_back(number);
@@ -84,8 +86,8 @@ class Backlog {
     }
 
   private:
-    SequenceMap<Message*> entries_{1};      // from 1: 0 is the number of what is not kept
-    EntryNumber cursor_ = 1;                // no entry at or after it was ever handed out
+    SequenceMap<Message*> entries_{1};     // from 1: 0 is the number of what is not kept
+    EntryNumber cursor_ = 1;               // no entry at or after it was ever handed out
     std::vector<EntryNumber> given_back_;  // a heap, lowest first; all below the cursor
     std::size_t ready_ = 0;
 };

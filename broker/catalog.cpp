@@ -16,19 +16,22 @@ struct PredeclaredExchange {
     bool internal = false;
 };
 constexpr PredeclaredExchange predeclared[] = {
-    {"amq.direct", routing::ExchangeType::direct},    {"amq.fanout", routing::ExchangeType::fanout},
-    {"amq.topic", routing::ExchangeType::topic},      {"amq.headers", routing::ExchangeType::headers},
-    {"amq.match", routing::ExchangeType::headers},    {"amq.rabbitmq.trace", routing::ExchangeType::topic, true},
+    {"amq.direct", routing::ExchangeType::direct}, {"amq.fanout", routing::ExchangeType::fanout},
+    {"amq.topic", routing::ExchangeType::topic},   {"amq.headers", routing::ExchangeType::headers},
+    {"amq.match", routing::ExchangeType::headers}, {"amq.rabbitmq.trace", routing::ExchangeType::topic, true},
 };
 
-/// What else goes when bindings go: auto-delete exchanges without an outgoing binding left, through chains and loops.
+/// What else goes when bindings go: auto-delete exchanges without an outgoing binding left, through chains
+/// and loops.
 class Cascade {
   public:
     Cascade(ChangeSet& changes, const Vhost& vhost) : changes_(changes), vhost_(vhost) {}
 
     void lose_binding(routing::ExchangeIndex source) {
         const std::size_t lost = ++lost_[source];
-        if (!vhost_.exchanges[source].auto_delete || lost < vhost_.routes.bindings_from(source) || is_gone(source)) return;
+        if (!vhost_.exchanges[source].auto_delete || lost < vhost_.routes.bindings_from(source) ||
+            is_gone(source))
+            return;
         gone_.push_back(source);
         changes_.push_back(change::DeleteExchange{vhost_.index, vhost_.exchanges[source].name});
     }
@@ -142,7 +145,8 @@ Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
     const Vhost& vhost = shard_.view().vhost(asked.vhost);
     const auto index = vhost.routes.find_exchange(asked.name);
     if (!index) return {};
-    if (asked.if_unused && vhost.routes.bindings_from(*index) != 0) return {{}, {.status = Answer::Status::in_use}};
+    if (asked.if_unused && vhost.routes.bindings_from(*index) != 0)
+        return {{}, {.status = Answer::Status::in_use}};
     Decision decision{{change::DeleteExchange{asked.vhost, asked.name}}, {}};
     Cascade(decision.changes, vhost).lose_destination({routing::Destination::Kind::exchange, *index});
     return decision;
@@ -150,7 +154,8 @@ Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
 
 Catalog::Decision Catalog::decide(request::DeclareQueue& asked) {
     const Vhost& vhost = shard_.view().vhost(asked.queue.vhost);
-    if (shard_.view().queue(vhost, asked.queue.name) != nullptr) return {{}, {.status = Answer::Status::exists}};
+    if (shard_.view().queue(vhost, asked.queue.name) != nullptr)
+        return {{}, {.status = Answer::Status::exists}};
     asked.queue.id = new_queue_id();
     return {{std::move(asked.queue)}, {}};
 }
@@ -177,7 +182,8 @@ Catalog::Decision Catalog::decide(request::Bind& asked) {
 Catalog::Decision Catalog::decide(request::Unbind& asked) {
     Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
     const auto source = vhost.routes.find_exchange(asked.binding.source);
-    const auto destination = destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+    const auto destination =
+        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
     if (!source || !destination) return {};
     if (!vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                   protocol::TableView(asked.binding.arguments)))
@@ -204,7 +210,8 @@ ChangeSet Catalog::embedded_default() {
     add_vhost(changes, 0, "/");
     auto access = std::make_shared<auth::Access>();
     access->set_user("guest", auth::PasswordHash::of("guest"), {"administrator"});
-    if (auto set = access->set_permission("guest", "/", ".*", ".*", ".*"); !set) throw std::logic_error(set.error());
+    if (auto set = access->set_permission("guest", "/", ".*", ".*", ".*"); !set)
+        throw std::logic_error(set.error());
     changes.push_back(change::SetAccess{std::move(access)});
     return changes;
 }

@@ -14,9 +14,9 @@ namespace trilby::broker {
 
 class Shard;
 
-/// The one writer of what exists: vhosts, users, permissions, exchanges, queues' definitions, bindings. Lives on shard 0
-/// and decides with that shard's view. A request is checked, made into changes, told to every view, and answered when all
-/// have applied it; the next one follows then, so all views see one order.
+/// The one writer of what exists: vhosts, users, permissions, exchanges, queues' definitions, bindings. Lives
+/// on shard 0 and decides with that shard's view. A request is checked, made into changes, told to every
+/// view, and answered when all have applied it; the next one follows then, so all views see one order.
 ///
 /// A new queue is told to its home first: whoever sees it in a view may send to it at once.
 class Catalog {
@@ -32,8 +32,8 @@ class Catalog {
 
     /// The virtual host `/` and RabbitMQ's default user `guest`.
     ChangeSet embedded_default();
-    /// What RabbitMQ's export holds. Refused as a whole, with a sentence that names the object, if something in it names
-    /// what does not exist or is not valid.
+    /// What RabbitMQ's export holds. Refused as a whole, with a sentence that names the object, if something
+    /// in it names what does not exist or is not valid.
     std::expected<ChangeSet, std::string> import(const Definitions& definitions);
 
   private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <set>
 #include <unordered_map>
+
+#include <fmt/format.h>
 
 #include "broker/arguments.hpp"
 #include "broker/catalog.hpp"
@@ -24,7 +24,8 @@ struct Imported {
     std::expected<VhostIndex, std::string> vhost(const std::string& name, std::string_view of_what) const {
         const auto found = vhosts.find(name);
         if (found == vhosts.end())
-            return Failure(fmt::format("{} names the virtual host '{}', which is not among the vhosts", of_what, name));
+            return Failure(
+                fmt::format("{} names the virtual host '{}', which is not among the vhosts", of_what, name));
         return found->second;
     }
 };
@@ -37,18 +38,24 @@ std::expected<void, std::string> import_access(const Definitions& definitions, c
         access.set_user(user.name, *std::move(hash), user.tags);
     }
     for (const auto& row : definitions.permissions) {
-        if (auto vhost = imported.vhost(row.vhost, fmt::format("a permission of user '{}'", row.user)); !vhost)
+        if (auto vhost = imported.vhost(row.vhost, fmt::format("a permission of user '{}'", row.user));
+            !vhost)
             return Failure(vhost.error());
         if (access.find_user(row.user) == nullptr)
-            return Failure(fmt::format("a permission names the user '{}', who is not among the users", row.user));
-        if (auto set = access.set_permission(row.user, row.vhost, row.configure, row.write, row.read); !set) return set;
+            return Failure(
+                fmt::format("a permission names the user '{}', who is not among the users", row.user));
+        if (auto set = access.set_permission(row.user, row.vhost, row.configure, row.write, row.read); !set)
+            return set;
     }
     for (const auto& row : definitions.topic_permissions) {
-        if (auto vhost = imported.vhost(row.vhost, fmt::format("a topic permission of user '{}'", row.user)); !vhost)
+        if (auto vhost = imported.vhost(row.vhost, fmt::format("a topic permission of user '{}'", row.user));
+            !vhost)
             return Failure(vhost.error());
         if (access.find_user(row.user) == nullptr)
-            return Failure(fmt::format("a topic permission names the user '{}', who is not among the users", row.user));
-        if (auto set = access.set_topic_permission(row.user, row.vhost, row.exchange, row.write, row.read); !set)
+            return Failure(
+                fmt::format("a topic permission names the user '{}', who is not among the users", row.user));
+        if (auto set = access.set_topic_permission(row.user, row.vhost, row.exchange, row.write, row.read);
+            !set)
             return set;
     }
     return {};
@@ -77,31 +84,35 @@ std::expected<ChangeSet, std::string> Catalog::import(const Definitions& definit
         if (!vhost) return Failure(vhost.error());
         const auto type = exchange_type(exchange.type);
         if (!type)
-            return Failure(fmt::format("exchange '{}' in vhost '{}' has the type '{}', which Trilby does not have",
-                                       exchange.name, exchange.vhost, exchange.type));
+            return Failure(
+                fmt::format("exchange '{}' in vhost '{}' has the type '{}', which Trilby does not have",
+                            exchange.name, exchange.vhost, exchange.type));
         if (!imported.exchanges.emplace(*vhost, exchange.name).second) continue;
-        changes.push_back(change::DeclareExchange{*vhost, exchange.name, *type, exchange.durable, exchange.auto_delete,
-                                                  exchange.internal, exchange.arguments});
+        changes.push_back(change::DeclareExchange{*vhost, exchange.name, *type, exchange.durable,
+                                                  exchange.auto_delete, exchange.internal,
+                                                  exchange.arguments});
     }
     for (const auto& queue : definitions.queues) {
         const auto vhost = imported.vhost(queue.vhost, fmt::format("queue '{}'", queue.name));
         if (!vhost) return Failure(vhost.error());
-        const auto checked = check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost);
+        const auto checked =
+            check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost);
         if (!checked) return Failure(checked.error());
         if (!imported.queues.emplace(*vhost, queue.name).second) continue;
         const QueueId id = new_queue_id();
-        changes.push_back(change::DeclareQueue{.id = id,
-                                               .vhost = *vhost,
-                                               .name = queue.name,
-                                               // Nobody consumes yet, so there is no better place: all shards in turn.
-                                               .home = static_cast<ShardIndex>(slot_of(id) % shards_),
-                                               .durable = queue.durable,
-                                               .auto_delete = queue.auto_delete,
-                                               .arguments = queue.arguments});
+        changes.push_back(
+            change::DeclareQueue{.id = id,
+                                 .vhost = *vhost,
+                                 .name = queue.name,
+                                 // Nobody consumes yet, so there is no better place: all shards in turn.
+                                 .home = static_cast<ShardIndex>(slot_of(id) % shards_),
+                                 .durable = queue.durable,
+                                 .auto_delete = queue.auto_delete,
+                                 .arguments = queue.arguments});
     }
     for (const auto& binding : definitions.bindings) {
-        const std::string name =
-            fmt::format("the binding of '{}' to '{}' in vhost '{}'", binding.destination, binding.source, binding.vhost);
+        const std::string name = fmt::format("the binding of '{}' to '{}' in vhost '{}'", binding.destination,
+                                             binding.source, binding.vhost);
         const auto vhost = imported.vhost(binding.vhost, name);
         if (!vhost) return Failure(vhost.error());
         const auto& destinations = binding.destination_is_queue ? imported.queues : imported.exchanges;
@@ -110,8 +121,8 @@ std::expected<ChangeSet, std::string> Catalog::import(const Definitions& definit
             return Failure(fmt::format("{} names an exchange that does not exist", name));
         if (!destinations.contains({*vhost, binding.destination}))
             return Failure(fmt::format("{} names a destination that does not exist", name));
-        changes.push_back(change::Bind{*vhost, binding.source, binding.destination, binding.destination_is_queue,
-                                       binding.routing_key, binding.arguments});
+        changes.push_back(change::Bind{*vhost, binding.source, binding.destination,
+                                       binding.destination_is_queue, binding.routing_key, binding.arguments});
     }
     return changes;
 }

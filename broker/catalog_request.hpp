@@ -8,8 +8,8 @@
 
 namespace trilby::broker {
 
-/// What is asked of the catalog. The asker has checked permissions, names and equivalence with its own view; the catalog
-/// decides what depends on the order of requests: whether things exist.
+/// What is asked of the catalog. The asker has checked permissions, names and equivalence with its own view;
+/// the catalog decides what depends on the order of requests: whether things exist.
 namespace request {
 
 /// Fails with `exists`.
@@ -26,7 +26,8 @@ struct DeleteExchange {
 struct DeclareQueue {
     change::DeclareQueue queue;
 };
-/// The queue has been stopped at its home already, with so many messages ready; the answer repeats the number.
+/// The queue has been stopped at its home already, with so many messages ready; the answer repeats the
+/// number.
 struct DeleteQueue {
     QueueId id;
     std::uint32_t messages = 0;

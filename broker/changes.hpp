@@ -15,8 +15,8 @@ namespace trilby::broker {
 
 using VhostIndex = std::uint32_t;
 
-/// What the catalog tells every shard's view. Each is complete in itself: a view never has to conclude that something
-/// else went too.
+/// What the catalog tells every shard's view. Each is complete in itself: a view never has to conclude that
+/// something else went too.
 namespace change {
 
 /// With its pre-declared exchanges, which follow as changes of their own. Indexes count up from 0.
@@ -72,8 +72,9 @@ struct Unbind {
 
 }  // namespace change
 
-using Change = std::variant<change::AddVhost, change::SetAccess, change::DeclareExchange, change::DeleteExchange,
-                            change::DeclareQueue, change::DeleteQueue, change::Bind, change::Unbind>;
+using Change =
+    std::variant<change::AddVhost, change::SetAccess, change::DeclareExchange, change::DeleteExchange,
+                 change::DeclareQueue, change::DeleteQueue, change::Bind, change::Unbind>;
 using ChangeSet = std::vector<Change>;
 
 }  // namespace trilby::broker

@@ -10,17 +10,24 @@ namespace trilby::broker {
 using protocol::ChannelReply;
 using protocol::ConnectionReply;
 
-Channel::Channel(Session& session, std::uint16_t number) : session_(session), number_(number) { origins_.resize(1); }
+Channel::Channel(Session& session, std::uint16_t number) : session_(session), number_(number) {
+    origins_.resize(1);
+}
 
 Channel::~Channel() {
     if (transaction_ != nullptr)
-        for (const Transaction::Publish& publish : transaction_->publishes) shard().messages().release(publish.message);
+        for (const Transaction::Publish& publish : transaction_->publishes)
+            shard().messages().release(publish.message);
     for (const auto& origin : origins_)
         if (origin != nullptr && origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
 }
 
-Shard& Channel::shard() { return session_.shard(); }
-Vhost& Channel::vhost() { return session_.vhost(); }
+Shard& Channel::shard() {
+    return session_.shard();
+}
+Vhost& Channel::vhost() {
+    return session_.vhost();
+}
 
 protocol::Outcome<> Channel::handle(const protocol::Method& method) {
     if (content_.expected())
@@ -32,15 +39,19 @@ protocol::Outcome<> Channel::handle(const protocol::Method& method) {
         using M = std::remove_cvref_t<decltype(one)>;
         namespace p = protocol;
         if constexpr (std::is_same_v<M, p::basic::Publish>) {
-            const auto names = std::string_view(one.exchange.data() - 1, one.exchange.size() + 2 + one.routing_key.size());
-            content_.begin(names, static_cast<std::uint8_t>((one.mandatory ? 1 : 0) | (one.immediate ? 2 : 0)));
+            const auto names =
+                std::string_view(one.exchange.data() - 1, one.exchange.size() + 2 + one.routing_key.size());
+            content_.begin(names,
+                           static_cast<std::uint8_t>((one.mandatory ? 1 : 0) | (one.immediate ? 2 : 0)));
             return {};
         } else if constexpr (std::is_same_v<M, p::basic::Ack>) {
             return settle_tags(one.delivery_tag, one.multiple, Settlement::acknowledge);
         } else if constexpr (std::is_same_v<M, p::basic::Nack>) {
-            return settle_tags(one.delivery_tag, one.multiple, one.requeue ? Settlement::requeue : Settlement::reject);
+            return settle_tags(one.delivery_tag, one.multiple,
+                               one.requeue ? Settlement::requeue : Settlement::reject);
         } else if constexpr (std::is_same_v<M, p::basic::Reject>) {
-            return settle_tags(one.delivery_tag, false, one.requeue ? Settlement::requeue : Settlement::reject);
+            return settle_tags(one.delivery_tag, false,
+                               one.requeue ? Settlement::requeue : Settlement::reject);
         } else if constexpr (std::is_same_v<M, p::basic::Get>) {
             return basic_get(one);
         } else if constexpr (std::is_same_v<M, p::basic::Qos>) {
@@ -50,7 +61,8 @@ protocol::Outcome<> Channel::handle(const protocol::Method& method) {
         } else if constexpr (std::is_same_v<M, p::basic::Cancel>) {
             return basic_cancel(one.consumer_tag, one.nowait, true);
         } else if constexpr (std::is_same_v<M, p::basic::CancelOk>) {
-            return basic_cancel(one.consumer_tag, true, false);  // a client's answer to ours; the consumer is gone
+            return basic_cancel(one.consumer_tag, true,
+                                false);  // a client's answer to ours; the consumer is gone
         } else if constexpr (std::is_same_v<M, p::basic::Recover>) {
             return basic_recover(one.requeue, true);
         } else if constexpr (std::is_same_v<M, p::basic::RecoverAsync>) {
@@ -104,7 +116,8 @@ void Channel::give_up() {
     content_.clear();
     replies_.consuming = false;
     if (transaction_ != nullptr) {
-        for (const Transaction::Publish& publish : transaction_->publishes) shard().messages().release(publish.message);
+        for (const Transaction::Publish& publish : transaction_->publishes)
+            shard().messages().release(publish.message);
         transaction_.reset();
     }
     // Consumers go first, so that what is put back is not handed to them again.
@@ -157,7 +170,8 @@ Channel::Outcome Channel::confirm_select(const protocol::confirm::Select& method
 void Channel::confirm() {
     confirm_due_ = false;
     if (confirmed_ == published_ || state_ == State::closing) return;
-    session_.send(number_, protocol::basic::Ack{.delivery_tag = published_, .multiple = published_ - confirmed_ > 1});
+    session_.send(number_,
+                  protocol::basic::Ack{.delivery_tag = published_, .multiple = published_ - confirmed_ > 1});
     confirmed_ = published_;
 }
 
@@ -173,22 +187,25 @@ std::unexpected<protocol::Exception> Channel::not_found(std::string_view kind, s
     return fail(ChannelReply::not_found, fmt::format("no {} '{}' in vhost '{}'", kind, name, vhost().name));
 }
 std::unexpected<protocol::Exception> Channel::locked(std::string_view queue) {
-    return fail(ChannelReply::resource_locked,
-                fmt::format("cannot obtain exclusive access to locked queue '{}' in vhost '{}'. It could be originally "
-                            "declared on another connection or the exclusive property value does not match that of the "
-                            "original declaration.",
-                            queue, vhost().name));
+    return fail(
+        ChannelReply::resource_locked,
+        fmt::format(
+            "cannot obtain exclusive access to locked queue '{}' in vhost '{}'. It could be originally "
+            "declared on another connection or the exclusive property value does not match that of the "
+            "original declaration.",
+            queue, vhost().name));
 }
 
 Channel::Outcome Channel::check(auth::Operation operation, bool is_queue, std::string_view name) {
     const std::string_view resource = !is_queue && name.empty() ? "amq.default" : name;
     if (shard().view().access().allowed(session_.user(), vhost().name, operation, resource)) return {};
     return fail(ChannelReply::access_refused,
-                fmt::format("access to {} '{}' in vhost '{}' refused for user '{}'", is_queue ? "queue" : "exchange",
-                            resource, vhost().name, session_.user()));
+                fmt::format("access to {} '{}' in vhost '{}' refused for user '{}'",
+                            is_queue ? "queue" : "exchange", resource, vhost().name, session_.user()));
 }
 
-Channel::Outcome Channel::check_topic(const ExchangeInfo& exchange, auth::Operation operation, std::string_view key) {
+Channel::Outcome Channel::check_topic(const ExchangeInfo& exchange, auth::Operation operation,
+                                      std::string_view key) {
     if (exchange.type != routing::ExchangeType::topic ||
         shard().view().access().topic_allowed(session_.user(), vhost().name, exchange.name, operation, key))
         return {};
@@ -222,7 +239,8 @@ void Channel::ask_queue_of(const Origin& origin, protocol::MethodId cause, Queue
     shard().ask_queue(origin.home, origin.queue, std::move(question), to);
 }
 
-void Channel::ask_catalog(protocol::MethodId cause, CatalogRequest request, std::function<Outcome(const Answer&)> then) {
+void Channel::ask_catalog(protocol::MethodId cause, CatalogRequest request,
+                          std::function<Outcome(const Answer&)> then) {
     const ReplyTo to = session_.ask(this, cause, std::move(then));
     shard().ask_catalog(std::move(request), to);
 }

@@ -26,9 +26,10 @@ namespace trilby::broker {
 class Session;
 class Shard;
 
-/// One channel: what methods do, what is unacknowledged, what is unconfirmed. Lives with its session. The handlers are
-/// named after the methods and stand in channel_exchange.cpp, channel_queue.cpp, channel_consume.cpp, channel_publish.cpp and
-/// channel_settle.cpp; their checks follow the order in which RabbitMQ reports errors.
+/// One channel: what methods do, what is unacknowledged, what is unconfirmed. Lives with its session. The
+/// handlers are named after the methods and stand in channel_exchange.cpp, channel_queue.cpp,
+/// channel_consume.cpp, channel_publish.cpp and channel_settle.cpp; their checks follow the order in which
+/// RabbitMQ reports errors.
 class Channel {
   public:
     /// Bodies up to this are copied into the output, larger ones referenced in their message.
@@ -45,7 +46,8 @@ class Channel {
 
     protocol::Outcome<> handle(const protocol::Method& method);
     bool expects_content() const { return content_.expected(); }
-    /// A publish whose method, header and body are whole in the receive buffer. `flags`: mandatory 1, immediate 2.
+    /// A publish whose method, header and body are whole in the receive buffer. `flags`: mandatory 1,
+    /// immediate 2.
     protocol::Outcome<> publish(const Publication& publication, std::uint8_t flags);
     protocol::Outcome<> content_header(std::string_view payload);
     /// Part of a body, in order.
@@ -70,13 +72,16 @@ class Channel {
 
     bool takes_deliveries() const { return !given_up_; }
     /// `message` may be null as long as the body is not larger than copied_body.
-    void deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry, bool redelivered);
+    void deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry,
+                 bool redelivered);
     void owe_window(Origin& origin, std::int64_t octets);
     void wants_grant(Origin& origin);
     void grant_returned(Origin& origin, std::int64_t messages);
     void queue_gone(Origin& origin);
     void deliver_direct_reply(std::uint64_t secret, Message& message);
-    bool consumes_replies(std::uint64_t secret) const { return replies_.consuming && replies_.secret == secret; }
+    bool consumes_replies(std::uint64_t secret) const {
+        return replies_.consuming && replies_.secret == secret;
+    }
 
   private:
     using Outcome = protocol::Outcome<>;
@@ -85,7 +90,7 @@ class Channel {
 
     struct Unacknowledged {
         EntryNumber entry = 0;
-        std::uint32_t origin = 0;        // 0: nothing here
+        std::uint32_t origin = 0;  // 0: nothing here
         std::uint32_t in_transaction : 1 = 0;
         std::uint32_t delivered_at : 31 = 0;  // seconds of the steady clock
         bool operator==(const Unacknowledged&) const = default;
@@ -129,7 +134,8 @@ class Channel {
                    std::function<Outcome(const Answer&)> then);
     void ask_queue_of(const Origin& origin, protocol::MethodId cause, QueueQuestion question,
                       std::function<Outcome(const Answer&)> then);
-    void ask_catalog(protocol::MethodId cause, CatalogRequest request, std::function<Outcome(const Answer&)> then);
+    void ask_catalog(protocol::MethodId cause, CatalogRequest request,
+                     std::function<Outcome(const Answer&)> then);
 
     // channel_exchange.cpp
     Outcome exchange_declare(const protocol::exchange::Declare&);
@@ -156,7 +162,8 @@ class Channel {
         std::string arguments;
     };
     Outcome declare(Declaration declaration);
-    void answer_declare(const std::string& name, bool nowait, std::uint32_t messages, std::uint32_t consumers);
+    void answer_declare(const std::string& name, bool nowait, std::uint32_t messages,
+                        std::uint32_t consumers);
     Outcome queue_bind(const protocol::queue::Bind&);
     Outcome queue_unbind(const protocol::queue::Unbind&);
     Outcome queue_purge(const protocol::queue::Purge&);
@@ -195,7 +202,8 @@ class Channel {
     protocol::Outcome<const LastExchange*> check_exchange(std::string_view name);
     /// By the exchange that was checked last.
     void route(const Publication& publication, std::uint8_t flags, protocol::TableView headers);
-    void send_to(const Publication& publication, std::uint8_t flags, std::span<const routing::QueueIndex> queues);
+    void send_to(const Publication& publication, std::uint8_t flags,
+                 std::span<const routing::QueueIndex> queues);
     /// False if the routing key is not the name of a direct reply.
     bool send_direct_reply(const Publication& publication);
 
@@ -212,13 +220,13 @@ class Channel {
     Mode mode_ = Mode::plain;
     bool given_up_ = false;
     bool confirm_due_ = false;
-    std::uint32_t prefetch_ = 0;        // for consumers to come; 0: none
+    std::uint32_t prefetch_ = 0;          // for consumers to come; 0: none
     std::uint32_t channel_prefetch_ = 0;  // qos global; 0: none
-    std::uint32_t granted_ = 0;         // of it, at queues and not yet used
-    std::uint32_t got_ = 0;             // unacknowledged of basic.get, which it does not count
-    std::uint64_t published_ = 0;       // since confirm.select
+    std::uint32_t granted_ = 0;           // of it, at queues and not yet used
+    std::uint32_t got_ = 0;               // unacknowledged of basic.get, which it does not count
+    std::uint64_t published_ = 0;         // since confirm.select
     std::uint64_t confirmed_ = 0;
-    std::string last_queue_;            // the queue that an empty name means
+    std::string last_queue_;  // the queue that an empty name means
     Content content_;
     LastExchange last_exchange_;
     LastRoute last_route_;
@@ -226,7 +234,7 @@ class Channel {
     SequenceMap<Unacknowledged> unacknowledged_{1};  // by delivery tag
     std::vector<std::unique_ptr<Origin>> origins_;   // by index; 0 is empty
     std::vector<std::uint32_t> free_origins_;
-    std::vector<std::uint32_t> wanting_;             // origins that want a grant, in turn
+    std::vector<std::uint32_t> wanting_;  // origins that want a grant, in turn
     std::unique_ptr<Transaction> transaction_;
 };
 

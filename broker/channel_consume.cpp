@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "broker/arguments.hpp"
 #include "broker/channel.hpp"
@@ -18,7 +18,8 @@ using protocol::ConnectionReply;
 
 Channel::Outcome Channel::basic_qos(const protocol::basic::Qos& method) {
     if (method.prefetch_size != 0)
-        return fail(ConnectionReply::not_implemented, fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
+        return fail(ConnectionReply::not_implemented,
+                    fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
     if (method.global) {
         limit_channel(method.prefetch_count);
     } else {
@@ -35,13 +36,16 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
     if (!name) return std::unexpected(name.error());
     if (!method.consumer_tag.empty() && (find_origin(method.consumer_tag) != nullptr ||
                                          (replies_.consuming && replies_.tag == method.consumer_tag)))
-        return fail(ConnectionReply::not_allowed, fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
+        return fail(ConnectionReply::not_allowed,
+                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
     if (auto allowed = check(auth::Operation::read, true, *name); !allowed) return allowed;
     const auto queue = usable_queue(*name);
     if (!queue) return std::unexpected(queue.error());
     const auto type = protocol::TableView((*queue)->arguments).find("x-queue-type");
     const auto arguments = check_consumer_arguments(
-        method.arguments, type ? queue_type_of(type->as_string().value_or("")).value_or(QueueType::classic) : QueueType::classic,
+        method.arguments,
+        type ? queue_type_of(type->as_string().value_or("")).value_or(QueueType::classic)
+             : QueueType::classic,
         *name, vhost().name);
     if (!arguments) return fail(ChannelReply::precondition_failed, arguments.error());
 
@@ -55,7 +59,8 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
 
     Consumer consumer{.id = origin.id, .near = origin.home == shard().index() ? &origin : nullptr};
     if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
-    consumer.priority = static_cast<std::int32_t>(std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
+    consumer.priority = static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
     consumer.no_ack = method.no_ack;
     consumer.granted = channel_prefetch_ != 0;
     ask_queue(**queue, method.id, ask::Subscribe{consumer, method.exclusive},
@@ -63,13 +68,16 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
                   if (answer.status != Answer::Status::done) {
                       remove_origin(origin);
                       if (answer.status == Answer::Status::gone) return not_found("queue", name);
-                      return fail(ChannelReply::access_refused, queue_in_vhost(name, vhost().name) + " in exclusive use");
+                      return fail(ChannelReply::access_refused,
+                                  queue_in_vhost(name, vhost().name) + " in exclusive use");
                   }
                   if (!nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = origin.tag});
                   // Only now may it be given something.
-                  if (origin.near_queue != nullptr && session_.full()) origin.near_queue->hold(*origin.near_consumer, true);
+                  if (origin.near_queue != nullptr && session_.full())
+                      origin.near_queue->hold(*origin.near_consumer, true);
                   const bool near = origin.home == shard().index();
-                  shard().open_window(origin, near ? Consumer::unlimited : shard().settings().consumer_window);
+                  shard().open_window(origin,
+                                      near ? Consumer::unlimited : shard().settings().consumer_window);
                   return {};
               });
     return {};
@@ -79,7 +87,8 @@ Channel::Outcome Channel::consume_replies(const protocol::basic::Consume& method
     if (!method.no_ack) return fail(ChannelReply::precondition_failed, "reply consumer cannot acknowledge");
     if (replies_.consuming) return fail(ChannelReply::precondition_failed, "reply consumer already set");
     if (!method.consumer_tag.empty() && find_origin(method.consumer_tag) != nullptr)
-        return fail(ConnectionReply::not_allowed, fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
+        return fail(ConnectionReply::not_allowed,
+                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
     replies_ = {true, random_secret(),
                 method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag)};
     if (!method.nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = replies_.tag});
@@ -97,17 +106,19 @@ Channel::Outcome Channel::basic_cancel(std::string_view tag, bool nowait, bool r
     }
     Origin* origin = find_origin(tag);
     if (origin == nullptr) return answer();
-    ask_queue_of(*origin, protocol::basic::Cancel::id, ask::Cancel{origin->id}, [this, origin, answer](const Answer&) {
-        end_consumer(*origin);
-        return answer();
-    });
+    ask_queue_of(*origin, protocol::basic::Cancel::id, ask::Cancel{origin->id},
+                 [this, origin, answer](const Answer&) {
+                     end_consumer(*origin);
+                     return answer();
+                 });
     return {};
 }
 
 void Channel::queue_gone(Origin& origin) {
     if (origin.cancelled) return;
     origin.cancelled = true;
-    // While a question is open the reply to it goes first: a channel that deletes its queue gets delete-ok, then this.
+    // While a question is open the reply to it goes first: a channel that deletes its queue gets delete-ok,
+    // then this.
     session_.when_answered([&session = session_, number = number_, id = origin.id] {
         Channel* channel = session.find_channel(number);
         if (channel != nullptr && !channel->given_up_) channel->tell_cancelled(id);
@@ -115,8 +126,9 @@ void Channel::queue_gone(Origin& origin) {
 }
 
 void Channel::tell_cancelled(ConsumerId id) {
-    const auto found = std::find_if(origins_.begin(), origins_.end(),
-                                    [&](const auto& origin) { return origin != nullptr && origin->id == id; });
+    const auto found = std::find_if(origins_.begin(), origins_.end(), [&](const auto& origin) {
+        return origin != nullptr && origin->id == id;
+    });
     if (found == origins_.end()) return;
     if (session_.peer_takes_cancels())
         session_.send(number_, protocol::basic::Cancel{.consumer_tag = (*found)->tag, .nowait = true});
@@ -182,7 +194,8 @@ Origin& Channel::add_origin(const QueueInfo& queue, bool no_ack) {
 
 Origin* Channel::find_origin(std::string_view tag) {
     for (const auto& origin : origins_)
-        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled && origin->tag == tag) return origin.get();
+        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled && origin->tag == tag)
+            return origin.get();
     return nullptr;
 }
 
@@ -203,7 +216,8 @@ void Channel::drop_if_unused(Origin& origin) {
     if (origin.unacknowledged == 0 && (origin.cancelled || origin.id == ConsumerId{})) remove_origin(origin);
 }
 
-// ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged never exceed it.
+// ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged
+// never exceed it.
 
 void Channel::limit_channel(std::uint32_t limit) {
     const bool was = channel_prefetch_ != 0;
@@ -222,7 +236,8 @@ void Channel::limit_channel(std::uint32_t limit) {
 
 void Channel::wants_grant(Origin& origin) {
     if (given_up_ || origin.cancelled || channel_prefetch_ == 0) return;
-    if (std::find(wanting_.begin(), wanting_.end(), origin.index) == wanting_.end()) wanting_.push_back(origin.index);
+    if (std::find(wanting_.begin(), wanting_.end(), origin.index) == wanting_.end())
+        wanting_.push_back(origin.index);
     distribute_grants();
 }
 
@@ -235,7 +250,8 @@ void Channel::grant_returned(Origin& origin, std::int64_t messages) {
 }
 
 void Channel::distribute_grants() {
-    // A grant to a near queue is used while this runs, and what it could not use comes back: the loop sees both.
+    // A grant to a near queue is used while this runs, and what it could not use comes back: the loop sees
+    // both.
     while (channel_prefetch_ != 0 && !wanting_.empty()) {
         const std::size_t used = unacknowledged_.size() - got_ + granted_;
         if (used >= channel_prefetch_) return;

@@ -15,9 +15,12 @@ using protocol::store_big_endian;
 
 DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry) {
     ++origin.unacknowledged;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
-    return unacknowledged_.push_back(
-        {.entry = entry, .origin = origin.index, .in_transaction = 0, .delivered_at = static_cast<std::uint32_t>(seconds) & 0x7FFFFFFF});
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
+    return unacknowledged_.push_back({.entry = entry,
+                                      .origin = origin.index,
+                                      .in_transaction = 0,
+                                      .delivered_at = static_cast<std::uint32_t>(seconds) & 0x7FFFFFFF});
 }
 
 void Channel::deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry,
@@ -27,9 +30,11 @@ void Channel::deliver(Origin& origin, const Publication& publication, Message* m
         --origin.granted;
         --granted_;
     }
-    const std::size_t method_size = origin.head.size() + 9 + publication.names.size();  // without its end octet
+    const std::size_t method_size =
+        origin.head.size() + 9 + publication.names.size();  // without its end octet
     const std::size_t size = method_size + publication.tail.size();
-    if (publication.body_size <= copied_body && publication.body_size + protocol::frame_overhead <= session_.frame_max() &&
+    if (publication.body_size <= copied_body &&
+        publication.body_size + protocol::frame_overhead <= session_.frame_max() &&
         size <= Output::reservable) {
         char* at = session_.output().reserve(size);
         std::memcpy(at, origin.head.data(), origin.head.size());
@@ -73,7 +78,8 @@ void Channel::write_get_ok(DeliveryTag tag, const Answer& answer) {
     char count[4];
     store_big_endian(count, answer.messages);
     const Publication publication = answer.message->publication();
-    write_content({method, sizeof method}, publication.names, {count, sizeof count}, publication, answer.message);
+    write_content({method, sizeof method}, publication.names, {count, sizeof count}, publication,
+                  answer.message);
     session_.touch();
 }
 
@@ -88,7 +94,8 @@ void Channel::write_content(std::string_view method, std::string_view names, std
     Output& output = session_.output();
     char head[frame_head_size];
     const auto frame_head = [&](FrameType type, std::size_t size) {
-        protocol::write_frame_head(head, {static_cast<std::uint8_t>(type), number_, static_cast<std::uint32_t>(size)});
+        protocol::write_frame_head(
+            head, {static_cast<std::uint8_t>(type), number_, static_cast<std::uint32_t>(size)});
         return std::string_view{head, sizeof head};
     };
     output.append(frame_head(FrameType::method, method.size() + names.size() + after_names.size()));
@@ -97,7 +104,8 @@ void Channel::write_content(std::string_view method, std::string_view names, std
     output.append(after_names);
     output.append({&frame_end, 1});
     output.append(frame_head(FrameType::header, publication.header_frame_size - protocol::frame_overhead));
-    output.append(publication.tail.substr(1 + frame_head_size, publication.header_frame_size - frame_head_size));
+    output.append(
+        publication.tail.substr(1 + frame_head_size, publication.header_frame_size - frame_head_size));
     std::string_view body = publication.body();
     const std::size_t most = session_.frame_max() - protocol::frame_overhead;
     const bool refer = message != nullptr && body.size() > copied_body;
@@ -134,13 +142,17 @@ void Channel::hold_consumers(bool held) {
 
 void Channel::check_consumer_timeout() {
     const auto timeout = shard().settings().consumer_timeout;
-    if (timeout.count() == 0 || unacknowledged_.empty() || state_ != State::open || session_.waiting()) return;
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
-    const std::uint32_t age = (static_cast<std::uint32_t>(now) - unacknowledged_.find(unacknowledged_.first())->delivered_at) & 0x7FFFFFFF;
+    if (timeout.count() == 0 || unacknowledged_.empty() || state_ != State::open || session_.waiting())
+        return;
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
+    const std::uint32_t age =
+        (static_cast<std::uint32_t>(now) - unacknowledged_.find(unacknowledged_.first())->delivered_at) &
+        0x7FFFFFFF;
     if (std::chrono::seconds{age} <= timeout) return;
     close(protocol::ChannelReply::precondition_failed,
-          "delivery acknowledgement on channel " + std::to_string(number_) + " timed out. Timeout value used: " +
-              std::to_string(timeout.count()) +
+          "delivery acknowledgement on channel " + std::to_string(number_) +
+              " timed out. Timeout value used: " + std::to_string(timeout.count()) +
               " ms. This timeout value can be configured, see consumers doc guide to learn more",
           {});
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "broker/arguments.hpp"
 #include "broker/channel.hpp"
@@ -22,15 +22,21 @@ constexpr std::string_view on_default = "operation not permitted on the default 
 
 /// What a declare of an existing exchange must repeat. None if it does.
 std::optional<std::string> inequivalent_exchange(const ExchangeInfo& current, routing::ExchangeType type,
-                                                 const protocol::exchange::Declare& method, std::string_view vhost) {
+                                                 const protocol::exchange::Declare& method,
+                                                 std::string_view vhost) {
     const std::string resource = exchange_in_vhost(current.name, vhost);
     const auto word = [](bool value) { return value ? "true" : "false"; };
-    if (type != current.type) return inequivalent_property("type", resource, name_of(type), name_of(current.type));
-    if (method.durable != current.durable) return inequivalent_property("durable", resource, word(method.durable), word(current.durable));
+    if (type != current.type)
+        return inequivalent_property("type", resource, name_of(type), name_of(current.type));
+    if (method.durable != current.durable)
+        return inequivalent_property("durable", resource, word(method.durable), word(current.durable));
     if (method.auto_delete != current.auto_delete)
-        return inequivalent_property("auto_delete", resource, word(method.auto_delete), word(current.auto_delete));
-    if (method.internal != current.internal) return inequivalent_property("internal", resource, word(method.internal), word(current.internal));
-    return inequivalent_exchange_argument(protocol::TableView(current.arguments), method.arguments, current.name, vhost);
+        return inequivalent_property("auto_delete", resource, word(method.auto_delete),
+                                     word(current.auto_delete));
+    if (method.internal != current.internal)
+        return inequivalent_property("internal", resource, word(method.internal), word(current.internal));
+    return inequivalent_exchange_argument(protocol::TableView(current.arguments), method.arguments,
+                                          current.name, vhost);
 }
 
 }  // namespace
@@ -47,7 +53,8 @@ Channel::Outcome Channel::exchange_declare(const protocol::exchange::Declare& me
         return answer();
     }
     const auto type = exchange_type(method.type);
-    if (!type) return fail(ConnectionReply::command_invalid, fmt::format("unknown exchange type '{}'", method.type));
+    if (!type)
+        return fail(ConnectionReply::command_invalid, fmt::format("unknown exchange type '{}'", method.type));
     if (name.empty()) return fail(ChannelReply::access_refused, std::string(on_default));
     if (auto allowed = check(auth::Operation::configure, false, name); !allowed) return allowed;
 
@@ -63,7 +70,8 @@ Channel::Outcome Channel::exchange_declare(const protocol::exchange::Declare& me
         return fail(ChannelReply::precondition_failed, good.error());
     if (const auto alternate = method.arguments.find("alternate-exchange")) {
         if (auto allowed = check(auth::Operation::read, false, name); !allowed) return allowed;
-        if (auto allowed = check(auth::Operation::write, false, alternate->as_string().value_or("")); !allowed)
+        if (auto allowed = check(auth::Operation::write, false, alternate->as_string().value_or(""));
+            !allowed)
             return allowed;
     }
     request::DeclareExchange request{{.vhost = vhost().index,
@@ -74,7 +82,8 @@ Channel::Outcome Channel::exchange_declare(const protocol::exchange::Declare& me
                                       .internal = method.internal,
                                       .arguments = std::string(method.arguments.raw())}};
     // Somebody else may declare it at the same time; whoever is second is compared with the first.
-    auto again = [this, answer, declared = request.exchange, nowait = method.nowait](const Answer& given) -> Outcome {
+    auto again = [this, answer, declared = request.exchange,
+                  nowait = method.nowait](const Answer& given) -> Outcome {
         if (given.status != Answer::Status::exists) return answer();
         protocol::exchange::Declare repeated;
         repeated.exchange = declared.name;
@@ -94,8 +103,9 @@ Channel::Outcome Channel::exchange_delete(const protocol::exchange::Delete& meth
     const std::string name = without_line_ends(method.exchange);
     if (name.empty()) return fail(ChannelReply::access_refused, std::string(on_default));
     if (name.starts_with("amq."))
-        return fail(ChannelReply::access_refused, fmt::format("deletion of system exchange '{}' in vhost '{}' not allowed",
-                                                              name, vhost().name));
+        return fail(
+            ChannelReply::access_refused,
+            fmt::format("deletion of system exchange '{}' in vhost '{}' not allowed", name, vhost().name));
     if (auto allowed = check(auth::Operation::configure, false, name); !allowed) return allowed;
     ask_catalog(method.id, request::DeleteExchange{vhost().index, name, method.if_unused},
                 [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
@@ -115,13 +125,15 @@ Channel::Outcome Channel::exchange_bind(const protocol::exchange::Bind& method) 
 }
 
 Channel::Outcome Channel::exchange_unbind(const protocol::exchange::Unbind& method) {
-    return unbind({without_line_ends(method.source), without_line_ends(method.destination),
-                   std::string(method.routing_key), std::string(method.arguments.raw()), false, method.nowait},
-                  method.id);
+    return unbind(
+        {without_line_ends(method.source), without_line_ends(method.destination),
+         std::string(method.routing_key), std::string(method.arguments.raw()), false, method.nowait},
+        method.id);
 }
 
 Channel::Outcome Channel::check_binding(const Binding& binding) {
-    if (auto allowed = check(auth::Operation::write, binding.to_queue, binding.destination); !allowed) return allowed;
+    if (auto allowed = check(auth::Operation::write, binding.to_queue, binding.destination); !allowed)
+        return allowed;
     if (binding.source.empty() || (!binding.to_queue && binding.destination.empty()))
         return fail(ChannelReply::access_refused, std::string(on_default));
     if (auto allowed = check(auth::Operation::read, false, binding.source); !allowed) return allowed;
@@ -142,20 +154,22 @@ Channel::Outcome Channel::bind(Binding binding, protocol::MethodId cause) {
     if (source->type == routing::ExchangeType::headers)
         if (auto text = routing::headers_binding_error(arguments))
             return fail(ChannelReply::precondition_failed, *std::move(text));
-    request::Bind request{{vhost().index, binding.source, binding.destination, binding.to_queue, binding.routing_key,
-                           binding.arguments}};
-    ask_catalog(cause, std::move(request), [this, binding = std::move(binding)](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::no_source) return not_found("exchange", binding.source);
-        if (answer.status == Answer::Status::no_destination)
-            return not_found(binding.to_queue ? "queue" : "exchange", binding.destination);
-        if (binding.nowait) return {};
-        if (binding.to_queue) {
-            session_.send(number_, protocol::queue::BindOk{});
-        } else {
-            session_.send(number_, protocol::exchange::BindOk{});
-        }
-        return {};
-    });
+    request::Bind request{{vhost().index, binding.source, binding.destination, binding.to_queue,
+                           binding.routing_key, binding.arguments}};
+    ask_catalog(cause, std::move(request),
+                [this, binding = std::move(binding)](const Answer& answer) -> Outcome {
+                    if (answer.status == Answer::Status::no_source)
+                        return not_found("exchange", binding.source);
+                    if (answer.status == Answer::Status::no_destination)
+                        return not_found(binding.to_queue ? "queue" : "exchange", binding.destination);
+                    if (binding.nowait) return {};
+                    if (binding.to_queue) {
+                        session_.send(number_, protocol::queue::BindOk{});
+                    } else {
+                        session_.send(number_, protocol::exchange::BindOk{});
+                    }
+                    return {};
+                });
     return {};
 }
 
@@ -167,8 +181,8 @@ Channel::Outcome Channel::unbind(Binding binding, protocol::MethodId cause) {
             has_binding(binding))
             return locked(binding.destination);
     }
-    request::Unbind request{{vhost().index, binding.source, binding.destination, binding.to_queue, binding.routing_key,
-                             binding.arguments}};
+    request::Unbind request{{vhost().index, binding.source, binding.destination, binding.to_queue,
+                             binding.routing_key, binding.arguments}};
     ask_catalog(cause, std::move(request), [this, binding = std::move(binding)](const Answer&) -> Outcome {
         if (binding.to_queue) {
             session_.send(number_, protocol::queue::UnbindOk{});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "broker/channel.hpp"
 #include "broker/direct_reply.hpp"
@@ -27,8 +27,9 @@ constexpr std::size_t remembered_queues = 16;
 
 protocol::Outcome<> Channel::content_header(std::string_view payload) {
     const auto unexpected = [](std::string text, bool stray) {
-        return std::unexpected(protocol::Exception(protocol::ConnectionException{
-            ConnectionReply::unexpected_frame, std::move(text), stray ? protocol::MethodId{} : protocol::basic::Publish::id}));
+        return std::unexpected(protocol::Exception(
+            protocol::ConnectionException{ConnectionReply::unexpected_frame, std::move(text),
+                                          stray ? protocol::MethodId{} : protocol::basic::Publish::id}));
     };
     if (content_.expect() == Content::Expect::nothing)
         return unexpected("expected method frame, got non method frame instead", true);
@@ -36,14 +37,17 @@ protocol::Outcome<> Channel::content_header(std::string_view payload) {
         return unexpected("expected content body, got non content body frame instead", false);
     const auto header = protocol::decode_content_header(payload);
     if (header && header->class_id != 60)
-        return unexpected(fmt::format("expected content header for class 60, got one for class {} instead", header->class_id),
+        return unexpected(fmt::format("expected content header for class 60, got one for class {} instead",
+                                      header->class_id),
                           false);
     if (!header || header->weight != 0 || header->properties.size() < 2)
-        return unexpected("expected content header for class 60, got non content header frame instead", false);
+        return unexpected("expected content header for class 60, got non content header frame instead",
+                          false);
     constexpr std::uint64_t hard_limit = std::uint64_t{512} << 20;
     if (header->body_size > hard_limit)
-        return fail(ConnectionReply::frame_error, fmt::format("content body size {} exceeds maximum allowed size {}",
-                                                              header->body_size, hard_limit));
+        return fail(ConnectionReply::frame_error,
+                    fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
+                                hard_limit));
     if (shard().memory_alarm() && !is_closing()) session_.block();
     content_.header(payload, static_cast<std::uint32_t>(header->body_size));
     return content_.expected() ? Outcome{} : content_complete();
@@ -60,9 +64,9 @@ protocol::Outcome<> Channel::content_body(std::string_view part) {
         return unexpected("expected content header for class 60, got non content header frame instead",
                           protocol::basic::Publish::id);
     if (part.size() > content_.body_left())
-        return std::unexpected(protocol::Exception(
-            protocol::ConnectionException{ConnectionReply::frame_error,
-                                          "content body frame exceeds remaining content size", protocol::basic::Publish::id}));
+        return std::unexpected(protocol::Exception(protocol::ConnectionException{
+            ConnectionReply::frame_error, "content body frame exceeds remaining content size",
+            protocol::basic::Publish::id}));
     content_.body(part);
     return content_.expected() ? Outcome{} : content_complete();
 }
@@ -80,8 +84,8 @@ protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_
     if ((flags & immediate) != 0) return fail(ConnectionReply::not_implemented, "immediate=true");
     if (publication.body_size > shard().settings().max_message_size)
         return fail(ChannelReply::precondition_failed,
-                    fmt::format("message size {} is larger than configured max size {}", publication.body_size,
-                                shard().settings().max_message_size));
+                    fmt::format("message size {} is larger than configured max size {}",
+                                publication.body_size, shard().settings().max_message_size));
     if (last_route_.generation == shard().view().generation() && last_route_.names == publication.names &&
         plain_properties(publication.properties())) {
         send_to(publication, flags, last_route_.queues);
@@ -93,15 +97,17 @@ protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_
 protocol::Outcome<const Channel::LastExchange*> Channel::check_exchange(std::string_view name) {
     const View& view = shard().view();
     if (last_exchange_.generation == view.generation() && last_exchange_.name == name) return &last_exchange_;
-    if (auto allowed = check(auth::Operation::write, false, name); !allowed) return std::unexpected(allowed.error());
+    if (auto allowed = check(auth::Operation::write, false, name); !allowed)
+        return std::unexpected(allowed.error());
     LastExchange found{.generation = view.generation(), .name = std::string(name)};
     if (!name.empty()) {
         const auto index = vhost().routes.find_exchange(name);
         if (!index) return not_found("exchange", name);
         const ExchangeInfo& exchange = vhost().exchanges[*index];
         if (exchange.internal)
-            return fail(ChannelReply::access_refused,
-                        fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", name, vhost().name));
+            return fail(
+                ChannelReply::access_refused,
+                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", name, vhost().name));
         found.index = *index;
         found.topic = exchange.type == routing::ExchangeType::topic;
         found.by_headers = exchange.type == routing::ExchangeType::headers;
@@ -124,16 +130,17 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
     }
     const auto properties = protocol::decode_properties(publication.properties());
     if (!properties)
-        return fail(ConnectionReply::frame_error,
-                    fmt::format("cannot decode {}", protocol::erlang_octets(publication.properties().substr(0, 64))));
+        return fail(
+            ConnectionReply::frame_error,
+            fmt::format("cannot decode {}", protocol::erlang_octets(publication.properties().substr(0, 64))));
     if (properties->reply_to == direct_reply_name && !replies_.consuming)
         return fail(ChannelReply::precondition_failed, "fast reply consumer does not exist");
     if (properties->user_id && *properties->user_id != session_.user()) {
         const auth::User* user = shard().view().access().find_user(session_.user());
         if (user == nullptr || !user->has_tag("impersonator"))
             return fail(ChannelReply::precondition_failed,
-                        fmt::format("user_id property set to '{}' but authenticated user was '{}'", *properties->user_id,
-                                    session_.user()));
+                        fmt::format("user_id property set to '{}' but authenticated user was '{}'",
+                                    *properties->user_id, session_.user()));
     }
     if (properties->expiration)
         if (auto text = invalid_expiration(*properties->expiration))
@@ -181,7 +188,8 @@ void Channel::route(const Publication& publication, std::uint8_t flags, protocol
     const auto cc = headers.find("CC");
     const auto bcc = headers.find("BCC");
     if (!cc && !bcc) {
-        const auto queues = by_default ? routes.route_default(key) : routes.route(last_exchange_.index, key, headers.raw());
+        const auto queues =
+            by_default ? routes.route_default(key) : routes.route(last_exchange_.index, key, headers.raw());
         if (!last_exchange_.by_headers && queues.size() <= remembered_queues) {
             last_route_.generation = shard().view().generation();
             last_route_.names.assign(publication.names);
@@ -209,11 +217,13 @@ void Channel::route(const Publication& publication, std::uint8_t flags, protocol
     send_to(publication, flags, queues);
 }
 
-void Channel::send_to(const Publication& publication, std::uint8_t flags, std::span<const routing::QueueIndex> queues) {
+void Channel::send_to(const Publication& publication, std::uint8_t flags,
+                      std::span<const routing::QueueIndex> queues) {
     if (mode_ == Mode::transaction) {
         Arrival arrival(publication, shard().messages());
         Transaction::Publish publish{arrival.keep(), (flags & mandatory) != 0, {}};
-        for (const routing::QueueIndex queue : queues) publish.queues.push_back(shard().view().queue(queue).id);
+        for (const routing::QueueIndex queue : queues)
+            publish.queues.push_back(shard().view().queue(queue).id);
         transaction_->publishes.push_back(std::move(publish));
         return;
     }
@@ -236,7 +246,8 @@ void Channel::send_to(const Publication& publication, std::uint8_t flags, std::s
 }
 
 bool Channel::send_direct_reply(const Publication& publication) {
-    if (!publication.exchange().empty() || !publication.routing_key().starts_with(direct_reply_name)) return false;
+    if (!publication.exchange().empty() || !publication.routing_key().starts_with(direct_reply_name))
+        return false;
     const auto address = ReplyAddress::parse(publication.routing_key());
     if (!address) return false;
     Arrival arrival(publication, shard().messages());

@@ -22,30 +22,35 @@ Channel::Outcome Channel::queue_declare(const protocol::queue::Declare& method) 
 
     if (name.empty()) {
         if (const auto type = method.arguments.find("x-queue-type"))
-            if (const auto known = queue_type_of(type->as_string().value_or("")); known && *known != QueueType::classic)
-                return fail(ChannelReply::precondition_failed,
-                            fmt::format("Cannot declare a server-named queue for type {}", module_name(*known)));
+            if (const auto known = queue_type_of(type->as_string().value_or(""));
+                known && *known != QueueType::classic)
+                return fail(
+                    ChannelReply::precondition_failed,
+                    fmt::format("Cannot declare a server-named queue for type {}", module_name(*known)));
         name = "amq.gen-" + random_name();
     } else if (name.starts_with("amq.")) {
-        return fail(ChannelReply::access_refused, fmt::format("queue name '{}' contains reserved prefix 'amq.*'", name));
+        return fail(ChannelReply::access_refused,
+                    fmt::format("queue name '{}' contains reserved prefix 'amq.*'", name));
     }
     if (auto allowed = check(auth::Operation::configure, true, name); !allowed) return allowed;
-    return declare({std::move(name), method.durable && !method.exclusive, method.exclusive, method.auto_delete,
-                    method.nowait, std::string(method.arguments.raw())});
+    return declare({std::move(name), method.durable && !method.exclusive, method.exclusive,
+                    method.auto_delete, method.nowait, std::string(method.arguments.raw())});
 }
 
-Channel::Outcome Channel::declare_reply_name(const std::string& name, const protocol::queue::Declare& method) {
+Channel::Outcome Channel::declare_reply_name(const std::string& name,
+                                             const protocol::queue::Declare& method) {
     if (name == direct_reply_name) {
         answer_declare(name, method.nowait, 0, 1);
         return {};
     }
     const auto address = ReplyAddress::parse(name);
     if (!address) return not_found("queue", name);
-    const ReplyTo to = session_.ask(this, method.id, [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::gone) return not_found("queue", name);
-        answer_declare(name, nowait, 0, 1);
-        return {};
-    });
+    const ReplyTo to =
+        session_.ask(this, method.id, [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
+            if (answer.status == Answer::Status::gone) return not_found("queue", name);
+            answer_declare(name, nowait, 0, 1);
+            return {};
+        });
     shard().find_direct_reply(address->connection, address->channel, address->secret, to);
     return {};
 }
@@ -53,11 +58,12 @@ Channel::Outcome Channel::declare_reply_name(const std::string& name, const prot
 Channel::Outcome Channel::queue_declare_passive(const std::string& name, bool nowait) {
     const auto queue = usable_queue(name);
     if (!queue) return std::unexpected(queue.error());
-    ask_queue(**queue, protocol::queue::Declare::id, ask::Count{}, [this, name, nowait](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::gone) return not_found("queue", name);
-        answer_declare(name, nowait, answer.messages, answer.consumers);
-        return {};
-    });
+    ask_queue(**queue, protocol::queue::Declare::id, ask::Count{},
+              [this, name, nowait](const Answer& answer) -> Outcome {
+                  if (answer.status == Answer::Status::gone) return not_found("queue", name);
+                  answer_declare(name, nowait, answer.messages, answer.consumers);
+                  return {};
+              });
     return {};
 }
 
@@ -73,12 +79,14 @@ Channel::Outcome Channel::declare(Declaration declaration) {
         const std::string resource = queue_in_vhost(name, vhost_name);
         if (declaration.durable != current->durable)
             return fail(ChannelReply::precondition_failed,
-                        inequivalent_property("durable", resource, word(declaration.durable), word(current->durable)));
+                        inequivalent_property("durable", resource, word(declaration.durable),
+                                              word(current->durable)));
         if (declaration.auto_delete != current->auto_delete)
             return fail(ChannelReply::precondition_failed,
                         inequivalent_property("auto_delete", resource, word(declaration.auto_delete),
                                               word(current->auto_delete)));
-        if (auto text = inequivalent_argument(protocol::TableView(current->arguments), arguments, name, vhost_name))
+        if (auto text =
+                inequivalent_argument(protocol::TableView(current->arguments), arguments, name, vhost_name))
             return fail(ChannelReply::precondition_failed, *std::move(text));
         ask_queue(*current, cause, ask::Count{}, [this, declaration](const Answer& answer) -> Outcome {
             if (answer.status == Answer::Status::gone) return declare(declaration);  // deleted at this moment
@@ -97,9 +105,11 @@ Channel::Outcome Channel::declare(Declaration declaration) {
     const auto checked = check_queue_arguments(arguments, name, vhost_name);
     if (!checked) return fail(ChannelReply::precondition_failed, checked.error());
     if (checked->type == QueueType::stream)
-        return fail(ChannelReply::precondition_failed, unsupported_queue_type(checked->type, name, vhost_name));
+        return fail(ChannelReply::precondition_failed,
+                    unsupported_queue_type(checked->type, name, vhost_name));
     if (auto text = check_queue_properties(
-            checked->type, {declaration.durable, declaration.auto_delete, declaration.exclusive}, name, vhost_name))
+            checked->type, {declaration.durable, declaration.auto_delete, declaration.exclusive}, name,
+            vhost_name))
         return fail(ChannelReply::precondition_failed, *std::move(text));
     if (const std::string unserved = unserved_arguments(*checked); !unserved.empty())
         spdlog::warn("{}: kept, but not acted on yet: {}", queue_in_vhost(name, vhost_name), unserved);
@@ -122,7 +132,8 @@ Channel::Outcome Channel::declare(Declaration declaration) {
     return {};
 }
 
-void Channel::answer_declare(const std::string& name, bool nowait, std::uint32_t messages, std::uint32_t consumers) {
+void Channel::answer_declare(const std::string& name, bool nowait, std::uint32_t messages,
+                             std::uint32_t consumers) {
     last_queue_ = name;
     if (!nowait)
         session_.send(number_, protocol::queue::DeclareOk{
@@ -133,18 +144,20 @@ Channel::Outcome Channel::queue_bind(const protocol::queue::Bind& method) {
     const auto queue = queue_name(without_line_ends(method.queue));
     if (!queue) return std::unexpected(queue.error());
     const bool both_empty = method.queue.empty() && method.routing_key.empty();
-    return bind({without_line_ends(method.exchange), *queue, both_empty ? *queue : std::string(method.routing_key),
-                 std::string(method.arguments.raw()), true, method.nowait},
-                method.id);
+    return bind(
+        {without_line_ends(method.exchange), *queue, both_empty ? *queue : std::string(method.routing_key),
+         std::string(method.arguments.raw()), true, method.nowait},
+        method.id);
 }
 
 Channel::Outcome Channel::queue_unbind(const protocol::queue::Unbind& method) {
     const auto queue = queue_name(without_line_ends(method.queue));
     if (!queue) return std::unexpected(queue.error());
     const bool both_empty = method.queue.empty() && method.routing_key.empty();
-    return unbind({without_line_ends(method.exchange), *queue, both_empty ? *queue : std::string(method.routing_key),
-                   std::string(method.arguments.raw()), true, false},
-                  method.id);
+    return unbind(
+        {without_line_ends(method.exchange), *queue, both_empty ? *queue : std::string(method.routing_key),
+         std::string(method.arguments.raw()), true, false},
+        method.id);
 }
 
 Channel::Outcome Channel::queue_purge(const protocol::queue::Purge& method) {
@@ -156,7 +169,8 @@ Channel::Outcome Channel::queue_purge(const protocol::queue::Purge& method) {
     ask_queue(**queue, method.id, ask::Purge{},
               [this, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
                   if (answer.status == Answer::Status::gone) return not_found("queue", name);
-                  if (!nowait) session_.send(number_, protocol::queue::PurgeOk{.message_count = answer.messages});
+                  if (!nowait)
+                      session_.send(number_, protocol::queue::PurgeOk{.message_count = answer.messages});
                   return {};
               });
     return {};

@@ -55,7 +55,8 @@ Channel::Outcome Channel::settle_tags(DeliveryTag tag, bool multiple, Settlement
     const DeliveryTag last = tag == 0 ? unacknowledged_.end() - 1 : tag;
     const DeliveryTag first = multiple ? unacknowledged_.first() : last;
     if (mode_ == Mode::transaction) {
-        for (DeliveryTag one = unacknowledged_.next(first); one <= last; one = unacknowledged_.next(one + 1)) {
+        for (DeliveryTag one = unacknowledged_.next(first); one <= last;
+             one = unacknowledged_.next(one + 1)) {
             Unacknowledged& entry = *unacknowledged_.find(one);
             if (entry.in_transaction != 0) continue;
             entry.in_transaction = 1;
@@ -88,7 +89,8 @@ Channel::Outcome Channel::basic_recover(bool requeue, bool reply) {
 }
 
 Channel::Outcome Channel::tx_select() {
-    if (mode_ == Mode::confirm) return fail(ChannelReply::precondition_failed, "cannot switch from confirm to tx mode");
+    if (mode_ == Mode::confirm)
+        return fail(ChannelReply::precondition_failed, "cannot switch from confirm to tx mode");
     mode_ = Mode::transaction;
     if (transaction_ == nullptr) transaction_ = std::make_unique<Transaction>();
     session_.send(number_, protocol::tx::SelectOk{});
@@ -96,14 +98,16 @@ Channel::Outcome Channel::tx_select() {
 }
 
 Channel::Outcome Channel::tx_commit() {
-    if (mode_ != Mode::transaction) return fail(ChannelReply::precondition_failed, "channel is not transactional");
+    if (mode_ != Mode::transaction)
+        return fail(ChannelReply::precondition_failed, "channel is not transactional");
     const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
     for (const Transaction::Publish& publish : transaction->publishes) {
         if (publish.queues.empty() && publish.mandatory) return_unroutable(publish.message->publication());
         Arrival arrival(publish.message, shard().messages());
         bool room = true;
         for (const QueueId id : publish.queues)
-            if (const QueueInfo* queue = shard().view().queue(id)) room = shard().enqueue(*queue, arrival) && room;
+            if (const QueueInfo* queue = shard().view().queue(id))
+                room = shard().enqueue(*queue, arrival) && room;
         if (!room) session_.wait_for_room();
         shard().messages().release(publish.message);
     }
@@ -117,10 +121,13 @@ Channel::Outcome Channel::tx_commit() {
 }
 
 Channel::Outcome Channel::tx_rollback() {
-    if (mode_ != Mode::transaction) return fail(ChannelReply::precondition_failed, "channel is not transactional");
+    if (mode_ != Mode::transaction)
+        return fail(ChannelReply::precondition_failed, "channel is not transactional");
     const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
-    for (const Transaction::Publish& publish : transaction->publishes) shard().messages().release(publish.message);
-    for (const auto& [tag, settlement] : transaction->settlements) unacknowledged_.find(tag)->in_transaction = 0;
+    for (const Transaction::Publish& publish : transaction->publishes)
+        shard().messages().release(publish.message);
+    for (const auto& [tag, settlement] : transaction->settlements)
+        unacknowledged_.find(tag)->in_transaction = 0;
     session_.send(number_, protocol::tx::RollbackOk{});
     return {};
 }

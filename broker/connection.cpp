@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/connection.hpp"
 
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include <sys/socket.h>
 
 #include "broker/loop.hpp"
 
@@ -19,7 +19,9 @@ constexpr std::chrono::seconds linger{2};
 }  // namespace
 
 Connection::Connection(Loop& loop, Socket socket, Peer peer)
-    : loop_(loop), socket_(std::move(socket)), session_(std::make_unique<Session>(loop.shard(), std::move(peer))) {
+    : loop_(loop),
+      socket_(std::move(socket)),
+      session_(std::make_unique<Session>(loop.shard(), std::move(peer))) {
     session_->host = this;
 }
 

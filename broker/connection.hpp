@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <memory>
 
 #include "broker/session.hpp"
 
@@ -14,8 +15,9 @@ class Loop;
 
 using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
-/// The socket of a session: moves octets, knows no rules. Waits for the socket to be readable and then receives into the
-/// loop's one buffer, so an idle connection has none. Belongs to its loop, and goes when the last wait has come back.
+/// The socket of a session: moves octets, knows no rules. Waits for the socket to be readable and then
+/// receives into the loop's one buffer, so an idle connection has none. Belongs to its loop, and goes when
+/// the last wait has come back.
 class Connection {
   public:
     Connection(Loop& loop, Socket socket, Peer peer);

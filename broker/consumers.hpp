@@ -13,8 +13,9 @@ namespace trilby::broker {
 
 struct Origin;
 
-/// A consumer as its queue sees it, on the queue's home shard. Two limits, never mixed: `credit` is the client's
-/// (prefetch, in messages not yet acknowledged), `window` is ours (octets handed over and not yet written).
+/// A consumer as its queue sees it, on the queue's home shard. Two limits, never mixed: `credit` is the
+/// client's (prefetch, in messages not yet acknowledged), `window` is ours (octets handed over and not yet
+/// written).
 struct Consumer {
     static constexpr std::int64_t unlimited = std::int64_t{1} << 60;
 
@@ -25,8 +26,8 @@ struct Consumer {
     std::int64_t window = 0;  // 0 until the connection has said consume-ok
     std::int32_t priority = 0;
     bool no_ack = false;
-    bool granted = false;     // its channel has a limit of its own (qos global) and hands out shares of it
-    bool asked = false;       // of a granted one: the channel knows that the queue has something
+    bool granted = false;  // its channel has a limit of its own (qos global) and hands out shares of it
+    bool asked = false;    // of a granted one: the channel knows that the queue has something
     bool held = false;     // the connection's output is full
 
     // The list of those that can take a message, in turn; of consumers.cpp.

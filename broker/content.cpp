@@ -40,7 +40,9 @@ void Content::body(std::string_view part) {
     }
 }
 
-Publication Content::publication() const { return {names_, tail_, header_frame_size_, body_size_}; }
+Publication Content::publication() const {
+    return {names_, tail_, header_frame_size_, body_size_};
+}
 
 void Content::clear() {
     expect_ = Expect::nothing;

@@ -10,8 +10,8 @@
 
 namespace trilby::broker {
 
-/// A publish that did not arrive in one piece, as it is put together: method, then header, then body, part by part. The
-/// memory grows with what has arrived, not with what the header promises. AMQP 0-9-1: 4.2.6.
+/// A publish that did not arrive in one piece, as it is put together: method, then header, then body, part by
+/// part. The memory grows with what has arrived, not with what the header promises. AMQP 0-9-1: 4.2.6.
 class Content {
   public:
     enum class Expect : std::uint8_t { nothing, header, body };

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/data_directory.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 namespace trilby::broker {
 
 namespace {
 [[noreturn]] void refuse(const std::filesystem::path& path, int error) {
-    throw std::runtime_error(fmt::format("cannot use the data directory {}: {}; name another one with --data-dir",
-                                         path.string(), std::strerror(error)));
+    throw std::runtime_error(
+        fmt::format("cannot use the data directory {}: {}; name another one with --data-dir", path.string(),
+                    std::strerror(error)));
 }
 }  // namespace
 
@@ -35,14 +36,18 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
         const ssize_t size = ::pread(lock_, pid.data(), pid.size() - 1, 0);
         ::close(lock_);
         throw std::runtime_error(fmt::format(
-            "the data directory {} is in use by the broker with process id {}; stop it, or name another one with --data-dir",
+            "the data directory {} is in use by the broker with process id {}; stop it, or name another one "
+            "with --data-dir",
             path_.string(), size > 0 ? std::string(pid.data(), static_cast<std::size_t>(size)) : "unknown"));
     }
     const std::string pid = std::to_string(::getpid());
-    if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+    if (::ftruncate(lock_, 0) != 0 ||
+        ::pwrite(lock_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
         refuse(file, errno);
 }
 
-DataDirectory::~DataDirectory() { ::close(lock_); }
+DataDirectory::~DataDirectory() {
+    ::close(lock_);
+}
 
 }  // namespace trilby::broker

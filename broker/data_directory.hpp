@@ -5,8 +5,8 @@
 
 namespace trilby::broker {
 
-/// The broker's own directory, made if it is missing (0700), and locked for as long as this object lives: a second broker
-/// on it is refused.
+/// The broker's own directory, made if it is missing (0700), and locked for as long as this object lives: a
+/// second broker on it is refused.
 class DataDirectory {
   public:
     /// Throws std::runtime_error with a sentence for the operator.

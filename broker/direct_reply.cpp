@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/direct_reply.hpp"
 
-#include <fmt/format.h>
-#include <sys/random.h>
-
 #include <charconv>
 #include <stdexcept>
+
+#include <fmt/format.h>
+#include <sys/random.h>
 
 namespace trilby::broker {
 
@@ -22,7 +22,8 @@ bool read_hex(std::string_view text, T& value) {
 }  // namespace
 
 std::string ReplyAddress::name() const {
-    return fmt::format("{}.{:016x}{:04x}{:016x}", direct_reply_name, std::to_underlying(connection), channel, secret);
+    return fmt::format("{}.{:016x}{:04x}{:016x}", direct_reply_name, std::to_underlying(connection), channel,
+                       secret);
 }
 
 std::optional<ReplyAddress> ReplyAddress::parse(std::string_view name) {

@@ -13,8 +13,8 @@ namespace trilby::broker {
 /// The name that a requester consumes and names in reply-to, and under which nothing else is known.
 inline constexpr std::string_view direct_reply_name = "amq.rabbitmq.reply-to";
 
-/// Where a direct reply goes. Its name is what the replier sees: `amq.rabbitmq.reply-to.` and hexadecimal digits. The
-/// secret is random, so only who got the request can reply.
+/// Where a direct reply goes. Its name is what the replier sees: `amq.rabbitmq.reply-to.` and hexadecimal
+/// digits. The secret is random, so only who got the request can reply.
 struct ReplyAddress {
     ConnectionId connection{};
     std::uint16_t channel = 0;

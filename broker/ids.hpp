@@ -8,8 +8,8 @@ namespace trilby::broker {
 
 using ShardIndex = std::uint8_t;
 
-// Every id below is a slot of its shard's table in the low 24 bits and a counter above it, so that an id is found by
-// indexing and one of something that is gone is never taken for another. 0 is nobody.
+// Every id below is a slot of its shard's table in the low 24 bits and a counter above it, so that an id is
+// found by indexing and one of something that is gone is never taken for another. 0 is nobody.
 
 /// A queue, for as long as the broker runs: counter, then the slot that all shards' views share.
 enum class QueueId : std::uint64_t {};
@@ -25,8 +25,12 @@ template <class Id>
 constexpr std::uint32_t slot_of(Id id) {
     return static_cast<std::uint32_t>(std::to_underlying(id) & (slot_limit - 1));
 }
-constexpr ShardIndex shard_of(ConnectionId id) { return static_cast<ShardIndex>(std::to_underlying(id) >> 56); }
-constexpr ShardIndex shard_of(ConsumerId id) { return static_cast<ShardIndex>(std::to_underlying(id) >> 56); }
+constexpr ShardIndex shard_of(ConnectionId id) {
+    return static_cast<ShardIndex>(std::to_underlying(id) >> 56);
+}
+constexpr ShardIndex shard_of(ConsumerId id) {
+    return static_cast<ShardIndex>(std::to_underlying(id) >> 56);
+}
 
 /// The place of a message in its queue: counts up, never reused within the queue.
 using EntryNumber = std::uint64_t;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/loop.hpp"
 
+#include <algorithm>
+#include <system_error>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <system_error>
 
 namespace trilby::broker {
 
@@ -29,7 +29,9 @@ int make_eventfd() {
 
 }  // namespace
 
-void LoopsEnd::add(Loop& loop) { loops_.push_back(&loop); }
+void LoopsEnd::add(Loop& loop) {
+    loops_.push_back(&loop);
+}
 
 void LoopsEnd::arrive() {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == loops_.size())
@@ -90,7 +92,8 @@ void Loop::end_turn() {
 
 void Loop::write_dirty() {
     if (dirty_.empty()) return;
-    // What becomes dirty meanwhile has its turn in the next round, or two full connections could feed each other for ever.
+    // What becomes dirty meanwhile has its turn in the next round, or two full connections could feed each
+    // other for ever.
     std::swap(writing_, dirty_);
     for (std::size_t i = 0; i < writing_.size(); ++i) {
         Session* session = writing_[i];
@@ -153,7 +156,8 @@ void Loop::touched(Session& session) {
 }
 
 void Loop::forget(Session& session) {
-    for (auto* list : {&dirty_, &writing_}) std::replace(list->begin(), list->end(), &session, static_cast<Session*>(nullptr));
+    for (auto* list : {&dirty_, &writing_})
+        std::replace(list->begin(), list->end(), &session, static_cast<Session*>(nullptr));
 }
 
 void Loop::adopt(int fd) {
@@ -183,6 +187,8 @@ void Loop::remove(Connection& connection) {
     connections_.erase(&connection);
 }
 
-void Loop::stopping() { stopping_ = true; }
+void Loop::stopping() {
+    stopping_ = true;
+}
 
 }  // namespace trilby::broker

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/uio.h>
-
 #include <array>
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <sys/uio.h>
 
 #include "broker/connection.hpp"
 #include "broker/shard.hpp"
@@ -20,7 +20,8 @@ namespace trilby::broker {
 
 class Loop;
 
-/// Where the loops of a broker meet at its end: one without connections goes on answering the others until all are.
+/// Where the loops of a broker meet at its end: one without connections goes on answering the others until
+/// all are.
 class LoopsEnd {
   public:
     void add(Loop& loop);
@@ -33,9 +34,9 @@ class LoopsEnd {
     std::atomic<std::size_t> arrived_{0};
 };
 
-/// The thread of a shard: an io_context driven in turns. A turn handles what the sockets have, up to a bound, then the
-/// mail, then writes what all that produced and shows the other shards what was sent: one system call a connection and at
-/// most one wake-up a shard, however many messages.
+/// The thread of a shard: an io_context driven in turns. A turn handles what the sockets have, up to a bound,
+/// then the mail, then writes what all that produced and shows the other shards what was sent: one system
+/// call a connection and at most one wake-up a shard, however many messages.
 class Loop final : public ShardLoop {
   public:
     static constexpr std::size_t read_size = std::size_t{128} << 10;
@@ -58,10 +59,12 @@ class Loop final : public ShardLoop {
 
     // ---- For connections.
 
-    /// Of read_size octets behind `tail`. One for all, so it is filled and used up without returning to the loop.
+    /// Of read_size octets behind `tail`. One for all, so it is filled and used up without returning to the
+    /// loop.
     std::span<char> buffer(std::size_t tail);
     std::array<iovec, 1024>& vectors() { return vectors_; }
-    /// A read brought so many octets. Few: nobody else is likely to have something, so what they caused leaves at once.
+    /// A read brought so many octets. Few: nobody else is likely to have something, so what they caused
+    /// leaves at once.
     void after_read(std::size_t octets);
     void forget(Session& session);
     void remove(Connection& connection);
@@ -77,14 +80,15 @@ class Loop final : public ShardLoop {
     LoopsEnd& end_;
     boost::asio::io_context io_{1};
     boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> wake_up_;
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>,
                                       boost::asio::io_context::executor_type>
         tick_;
     int wake_fd_;
     bool ticking_ = false;
     bool stopping_ = false;
     bool arrived_ = false;  // at the end
-    bool busy_ = false;  // the last reads were long: look for more before going on
+    bool busy_ = false;     // the last reads were long: look for more before going on
     std::vector<char> buffer_;
     std::array<iovec, 1024> vectors_;
     std::vector<Session*> dirty_;

@@ -59,7 +59,8 @@ struct Cancel {
     ConsumerId consumer;
 };
 }  // namespace ask
-using QueueQuestion = std::variant<ask::Count, ask::Purge, ask::Get, ask::Delete, ask::Subscribe, ask::Cancel>;
+using QueueQuestion =
+    std::variant<ask::Count, ask::Purge, ask::Get, ask::Delete, ask::Subscribe, ask::Cancel>;
 
 /// What seldom travels, each in a block of its own.
 namespace letter {

@@ -9,16 +9,19 @@
 
 namespace trilby::broker {
 
-/// The road from one shard to another: a bounded ring with one producer and one consumer, first in, first out, and the
-/// producer's own list of what found no room. A producer never waits here: it goes on, and stops reading the sockets that
-/// feed a road whose list is not empty.
+/// The road from one shard to another: a bounded ring with one producer and one consumer, first in, first
+/// out, and the producer's own list of what found no room. A producer never waits here: it goes on, and stops
+/// reading the sockets that feed a road whose list is not empty.
 ///
-/// Bounded in items and in octets of the messages under way, for more than about 1 MiB of them leaves the cache.
+/// Bounded in items and in octets of the messages under way, for more than about 1 MiB of them leaves the
+/// cache.
 template <class T>
 class Mailbox {
   public:
     explicit Mailbox(std::size_t capacity = 4096, std::uint64_t octets = std::uint64_t{1} << 20)
-        : slots_(std::make_unique_for_overwrite<Slot[]>(capacity)), capacity_(capacity), octet_limit_(octets) {}
+        : slots_(std::make_unique_for_overwrite<Slot[]>(capacity)),
+          capacity_(capacity),
+          octet_limit_(octets) {}
 
     // ---- The sender's thread.
 
@@ -26,9 +29,11 @@ class Mailbox {
     void push(T item, std::uint64_t octets = 0) {
         if (!waiting_.empty() || !place(item, octets)) waiting_.emplace_back(item, octets);
     }
-    /// Shows the receiver what was pushed; true if there is something new for it. Moves up what waited for room.
+    /// Shows the receiver what was pushed; true if there is something new for it. Moves up what waited for
+    /// room.
     bool publish() {
-        while (!waiting_.empty() && place(waiting_.front().item, waiting_.front().octets)) waiting_.pop_front();
+        while (!waiting_.empty() && place(waiting_.front().item, waiting_.front().octets))
+            waiting_.pop_front();
         if (!waiting_.empty()) stalled_.store(true, std::memory_order_seq_cst);
         const bool news = tail_ != published_.load(std::memory_order_relaxed);
         published_.store(tail_, std::memory_order_release);
@@ -52,7 +57,8 @@ class Mailbox {
             accept(slot.item);
         }
         if (count != 0) {
-            octets_out_.store(octets_out_.load(std::memory_order_relaxed) + octets, std::memory_order_relaxed);
+            octets_out_.store(octets_out_.load(std::memory_order_relaxed) + octets,
+                              std::memory_order_relaxed);
             consumed_.store(head_, std::memory_order_release);
         }
         return count;
@@ -60,7 +66,8 @@ class Mailbox {
     bool has_mail() const { return published_.load(std::memory_order_acquire) != head_; }
     /// After a drain: does the sender wait for the room that was made? Asks once.
     bool sender_waits() {
-        return stalled_.load(std::memory_order_relaxed) && stalled_.exchange(false, std::memory_order_seq_cst);
+        return stalled_.load(std::memory_order_relaxed) &&
+               stalled_.exchange(false, std::memory_order_seq_cst);
     }
 
   private:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <exception>
+
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <CLI/CLI.hpp>
-#include <exception>
 
 #include "broker/configuration.hpp"
 #include "broker/server.hpp"
@@ -34,10 +34,12 @@ T valid(std::expected<T, std::string> parsed) {
 
 Configuration configuration_of(const ServeOptions& options) {
     using namespace trilby::broker;
-    Configuration configuration = options.config.empty() ? Configuration{} : valid(load_configuration(options.config));
+    Configuration configuration =
+        options.config.empty() ? Configuration{} : valid(load_configuration(options.config));
     if (!options.listen.empty()) {
         configuration.listeners.clear();
-        for (const std::string& address : options.listen) configuration.listeners.push_back(valid(parse_listener(address)));
+        for (const std::string& address : options.listen)
+            configuration.listeners.push_back(valid(parse_listener(address)));
     }
     if (!options.data_dir.empty()) configuration.data_directory = options.data_dir;
     if (!options.definitions.empty()) configuration.definitions = options.definitions;
@@ -62,19 +64,25 @@ spdlog::level::level_enum level_of(trilby::broker::LogLevel level) {
 
 void add_serve(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<ServeOptions>();
-    CLI::App* serve = app.add_subcommand("serve", "Run the broker. Without flags: loopback, port 5672, user guest");
+    CLI::App* serve =
+        app.add_subcommand("serve", "Run the broker. Without flags: loopback, port 5672, user guest");
     serve->add_option("--config", options->config, "Configuration file (TOML)")->type_name("FILE");
-    serve->add_option("--listen", options->listen, "Address to listen on, may be repeated")->type_name("HOST:PORT");
+    serve->add_option("--listen", options->listen, "Address to listen on, may be repeated")
+        ->type_name("HOST:PORT");
     serve->add_option("--data-dir", options->data_dir, "The broker's own directory")->type_name("DIR");
     serve->add_option("--threads", options->threads, "Shards, a thread each (default: the cores)")
         ->type_name("N")
         ->check(CLI::Range(1u, 64u));
-    serve->add_option("--definitions", options->definitions, "Import definitions in RabbitMQ's format at start")
+    serve
+        ->add_option("--definitions", options->definitions,
+                     "Import definitions in RabbitMQ's format at start")
         ->type_name("FILE");
-    serve->add_option("--memory-watermark", options->memory_watermark,
-                      "Block publishers above it: a fraction such as 0.4, or a size such as 512MiB")
+    serve
+        ->add_option("--memory-watermark", options->memory_watermark,
+                     "Block publishers above it: a fraction such as 0.4, or a size such as 512MiB")
         ->type_name("LIMIT");
-    serve->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")->type_name("LEVEL");
+    serve->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")
+        ->type_name("LEVEL");
     serve->callback([options, &exit_code] {
         try {
             const Configuration configuration = configuration_of(*options);

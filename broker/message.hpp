@@ -10,12 +10,13 @@
 
 namespace trilby::broker {
 
-/// Where the parts of one publish lie, whether still in the receive buffer or in a `Message`: nothing is owned.
+/// Where the parts of one publish lie, whether still in the receive buffer or in a `Message`: nothing is
+/// owned.
 ///
-/// `names` is the exchange and the routing key, each as a short string, as basic.publish and basic.deliver both carry
-/// them. `tail` is what follows them in a delivery: the end octet of the method frame, the whole header frame, and, for
-/// a body that is not empty, one body frame. The length in that body frame may exceed any frame-max; whoever delivers it
-/// cuts. Channel numbers inside are the publisher's.
+/// `names` is the exchange and the routing key, each as a short string, as basic.publish and basic.deliver
+/// both carry them. `tail` is what follows them in a delivery: the end octet of the method frame, the whole
+/// header frame, and, for a body that is not empty, one body frame. The length in that body frame may exceed
+/// any frame-max; whoever delivers it cuts. Channel numbers inside are the publisher's.
 struct Publication {
     std::string_view names;
     std::string_view tail;
@@ -34,8 +35,9 @@ struct Publication {
     }
 };
 
-/// A message as every holder shares it: immutable once built, counted, freed by the last. One block of its home shard's
-/// `MessagePool`; the octets behind the head are `names` and `tail` of a Publication, one after the other.
+/// A message as every holder shares it: immutable once built, counted, freed by the last. One block of its
+/// home shard's `MessagePool`; the octets behind the head are `names` and `tail` of a Publication, one after
+/// the other.
 struct Message {
     std::atomic<std::uint32_t> references;
     std::uint32_t body_size;
@@ -59,7 +61,8 @@ struct Message {
 static_assert(sizeof(Message) == 16);
 
 /// Writes `channel` over the publisher's channel numbers in a copied tail.
-inline void set_channel(char* tail, std::uint32_t header_frame_size, std::uint32_t body_size, std::uint16_t channel) {
+inline void set_channel(char* tail, std::uint32_t header_frame_size, std::uint32_t body_size,
+                        std::uint16_t channel) {
     protocol::store_big_endian(tail + 2, channel);
     if (body_size != 0) protocol::store_big_endian(tail + 1 + header_frame_size + 1, channel);
 }

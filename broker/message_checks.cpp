@@ -10,10 +10,10 @@ namespace trilby::broker {
 namespace {
 
 // AMQP 0-9-1, 4.2.6.1; the first property has the highest bit.
-constexpr std::uint16_t content_type = 1 << 15, content_encoding = 1 << 14, headers = 1 << 13, delivery_mode = 1 << 12,
-                        priority = 1 << 11, correlation_id = 1 << 10, reply_to = 1 << 9, expiration = 1 << 8,
-                        message_id = 1 << 7, timestamp = 1 << 6, type = 1 << 5, user_id = 1 << 4, app_id = 1 << 3,
-                        cluster_id = 1 << 2;
+constexpr std::uint16_t content_type = 1 << 15, content_encoding = 1 << 14, headers = 1 << 13,
+                        delivery_mode = 1 << 12, priority = 1 << 11, correlation_id = 1 << 10,
+                        reply_to = 1 << 9, expiration = 1 << 8, message_id = 1 << 7, timestamp = 1 << 6,
+                        type = 1 << 5, user_id = 1 << 4, app_id = 1 << 3, cluster_id = 1 << 2;
 constexpr std::uint16_t of_concern = headers | reply_to | expiration | user_id | 3;
 
 bool skip_short_strings(std::string_view& rest, int count) {
@@ -49,7 +49,9 @@ bool plain_properties(std::string_view flags_and_values) {
 }
 
 std::optional<std::string> invalid_expiration(std::string_view text) {
-    const auto invalid = [&](std::string_view reason) { return fmt::format("invalid expiration '{}': {}", text, reason); };
+    const auto invalid = [&](std::string_view reason) {
+        return fmt::format("invalid expiration '{}': {}", text, reason);
+    };
     std::string_view rest = text;
     const bool negative = rest.starts_with('-');
     if (negative || rest.starts_with('+')) rest.remove_prefix(1);

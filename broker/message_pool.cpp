@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/message_pool.hpp"
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <new>
+
+#include <sys/mman.h>
 
 namespace trilby::broker {
 
@@ -29,17 +29,18 @@ void* map_aligned() {
     char* aligned = raw + ((slab_size - address % slab_size) % slab_size);
     if (aligned != raw) ::munmap(raw, static_cast<std::size_t>(aligned - raw));
     char* end = raw + 2 * slab_size;
-    if (aligned + slab_size != end) ::munmap(aligned + slab_size, static_cast<std::size_t>(end - aligned) - slab_size);
+    if (aligned + slab_size != end)
+        ::munmap(aligned + slab_size, static_cast<std::size_t>(end - aligned) - slab_size);
     return aligned;
 }
 
 }  // namespace
 
 struct MessagePool::Slab {
-    Block* free;            // freed blocks
-    std::uint32_t fresh;    // offset of the first block never handed out; at the end: none left
-    std::uint32_t live;     // blocks handed out
-    Slab* previous;         // in the class's list of partial slabs
+    Block* free;          // freed blocks
+    std::uint32_t fresh;  // offset of the first block never handed out; at the end: none left
+    std::uint32_t live;   // blocks handed out
+    Slab* previous;       // in the class's list of partial slabs
     Slab* next;
     std::uint32_t block_size;
     std::uint8_t size_class;
@@ -73,7 +74,8 @@ std::uint8_t MessagePool::class_of(std::size_t size) {
     return static_cast<std::uint8_t>(16 + (size - 1025) / 256);
 }
 
-Message* MessagePool::allocate(std::size_t names_size, std::uint32_t header_frame_size, std::uint32_t body_size) {
+Message* MessagePool::allocate(std::size_t names_size, std::uint32_t header_frame_size,
+                               std::uint32_t body_size) {
     const std::size_t size = sizeof(Message) + names_size + 1 + header_frame_size +
                              (body_size == 0 ? 0 : std::size_t{body_size} + 8);
     const std::uint8_t index = class_of(size);

@@ -12,11 +12,12 @@
 
 namespace trilby::broker {
 
-/// The memory of one shard's messages: blocks of a size class carved from aligned slabs, so that a slab whose last block
-/// is freed goes back to the system and a drained backlog leaves no memory behind.
+/// The memory of one shard's messages: blocks of a size class carved from aligned slabs, so that a slab whose
+/// last block is freed goes back to the system and a drained backlog leaves no memory behind.
 ///
-/// Every member is for the owning shard's thread, but for `returned`, which other shards push to. A message that another
-/// shard frees waits in that shard's own list until its turn ends (`flush`), and costs one compare-exchange a turn.
+/// Every member is for the owning shard's thread, but for `returned`, which other shards push to. A message
+/// that another shard frees waits in that shard's own list until its turn ends (`flush`), and costs one
+/// compare-exchange a turn.
 class MessagePool {
   public:
     static constexpr std::uint8_t huge = 0xFF;  // size class of a block that comes from malloc by itself
@@ -29,7 +30,8 @@ class MessagePool {
     /// The pools of all shards, in order; before any message crosses.
     void know(std::vector<MessagePool*> all);
 
-    /// A message with one reference, sizes filled in, octets unset. Throws std::bad_alloc when the machine has no more.
+    /// A message with one reference, sizes filled in, octets unset. Throws std::bad_alloc when the machine
+    /// has no more.
     Message* allocate(std::size_t names_size, std::uint32_t header_frame_size, std::uint32_t body_size);
     /// The publication copied.
     Message* copy(const Publication& publication);
@@ -49,7 +51,8 @@ class MessagePool {
         if (returned_.load(std::memory_order_relaxed) != nullptr) take_returned();
     }
 
-    /// Messages allocated here less those freed here. Only the sum over all shards means something: how many are alive.
+    /// Messages allocated here less those freed here. Only the sum over all shards means something: how many
+    /// are alive.
     std::int64_t balance() const { return balance_; }
     /// Octets held from the system, used or not.
     std::size_t footprint() const { return footprint_; }

@@ -12,8 +12,9 @@ class Channel;
 class Queue;
 struct Consumer;
 
-/// Where deliveries of a channel come from: one of its consumers, or a queue that it asks by basic.get. The connection's
-/// end of what `Consumer` is at the queue; lives on the connection's shard until its last delivery is settled.
+/// Where deliveries of a channel come from: one of its consumers, or a queue that it asks by basic.get. The
+/// connection's end of what `Consumer` is at the queue; lives on the connection's shard until its last
+/// delivery is settled.
 struct Origin {
     Channel* channel = nullptr;
     std::uint32_t index = 0;  // in the channel's origins, from 1

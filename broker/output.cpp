@@ -82,6 +82,8 @@ void Output::sent(std::size_t size) {
     }
 }
 
-void Output::clear() { sent(size_); }
+void Output::clear() {
+    sent(size_);
+}
 
 }  // namespace trilby::broker

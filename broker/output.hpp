@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include <sys/uio.h>
 
 #include "broker/message_pool.hpp"
 
@@ -33,8 +33,8 @@ class ChunkPool {
     std::vector<std::unique_ptr<Chunk>> free_;
 };
 
-/// What a connection has yet to send, in order: spans of lent chunks, and bodies large enough to be referenced in their
-/// message instead of copied. One shard's thread.
+/// What a connection has yet to send, in order: spans of lent chunks, and bodies large enough to be
+/// referenced in their message instead of copied. One shard's thread.
 class Output {
   public:
     /// The most that `reserve` gives.

@@ -15,8 +15,9 @@ class Shard;
 /// What became of deliveries: acknowledged and gone, put back in their places, or refused for good.
 enum class Settlement : std::uint8_t { acknowledge, requeue, reject };
 
-/// A queue on its home shard: what waits, who consumes, who gets the next message. Only that shard's thread calls it, near
-/// and far connections alike through the Shard; what it has to say goes out through the Shard as well.
+/// A queue on its home shard: what waits, who consumes, who gets the next message. Only that shard's thread
+/// calls it, near and far connections alike through the Shard; what it has to say goes out through the Shard
+/// as well.
 class Queue {
   public:
     Queue(Shard& shard, QueueId id, bool auto_delete) : shard_(shard), id_(id), auto_delete_(auto_delete) {}
@@ -41,8 +42,8 @@ class Queue {
     void hold(Consumer& consumer, bool held);
     /// The channel has, or has no longer, a limit of its own for all its consumers (qos global).
     void limit_by_grants(ConsumerId id, bool granted);
-    /// The channel's share for one of its consumers (qos global): that many more messages. What cannot be used is given
-    /// back to the channel at once.
+    /// The channel's share for one of its consumers (qos global): that many more messages. What cannot be
+    /// used is given back to the channel at once.
     void grant(ConsumerId id, std::int64_t messages);
 
     /// Entries first … first + count - 1, all handed out to this consumer, or by basic.get to none.

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/resource_name.hpp"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cstdint>
 #include <stdexcept>
+
+#include <sys/random.h>
 
 namespace trilby::broker {
 
 std::string random_name() {
     std::array<unsigned char, 18> random{};  // the last two stay zero: 22 characters hold 16 octets
-    if (::getrandom(random.data(), 16, 0) != 16) throw std::runtime_error("the kernel gives no random octets");
+    if (::getrandom(random.data(), 16, 0) != 16)
+        throw std::runtime_error("the kernel gives no random octets");
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::string name;
     for (std::size_t i = 0; i < random.size(); i += 3) {

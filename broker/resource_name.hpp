@@ -7,8 +7,8 @@
 
 namespace trilby::broker {
 
-/// Names of queues and exchanges lose carriage returns and line feeds when they are declared, deleted or bound, as on
-/// RabbitMQ.
+/// Names of queues and exchanges lose carriage returns and line feeds when they are declared, deleted or
+/// bound, as on RabbitMQ.
 inline std::string without_line_ends(std::string_view name) {
     std::string kept(name);
     std::erase_if(kept, [](char c) { return c == '\r' || c == '\n'; });

@@ -9,14 +9,15 @@
 
 namespace trilby::broker {
 
-/// Values under consecutive numbers, added at the end and taken out anywhere, mostly near the front: a queue's entries, a
-/// channel's unacknowledged deliveries. Reached by number without search.
+/// Values under consecutive numbers, added at the end and taken out anywhere, mostly near the front: a
+/// queue's entries, a channel's unacknowledged deliveries. Reached by number without search.
 ///
 ///     strays (map)          ring of slots, base_ … end_
 ///     {7} {19}      …       [40][  ][42][43][  ][45]
 ///
-/// T is cheap to move, and T{} means "nothing here". A few old values among many that went would pin a long ring, so
-/// when less than a quarter of it is alive the oldest move to a map: memory stays in proportion to what is alive.
+/// T is cheap to move, and T{} means "nothing here". A few old values among many that went would pin a long
+/// ring, so when less than a quarter of it is alive the oldest move to a map: memory stays in proportion to
+/// what is alive.
 template <class T>
 class SequenceMap {
   public:
@@ -78,7 +79,8 @@ class SequenceMap {
     Number end() const { return end_; }
     /// The lowest number in use; `end()` if none.
     Number first() const { return strays_.empty() ? base_ : strays_.begin()->first; }
-    /// The lowest number in use that is not below `from`; `end()` if none. The values between are skipped one by one.
+    /// The lowest number in use that is not below `from`; `end()` if none. The values between are skipped one
+    /// by one.
     Number next(Number from) const {
         if (from < base_) {
             const auto stray = strays_.lower_bound(from);

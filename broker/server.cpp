@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server.hpp"
 
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
-
-#include <boost/asio/post.hpp>
-#include <csignal>
-#include <fstream>
-#include <sstream>
-#include <stdexcept>
 
 #include "broker/memory_limit.hpp"
 #include "broker/unserved_definitions.hpp"
@@ -93,9 +93,11 @@ void Server::load_catalog() {
         auto imported = catalog.import(*definitions);
         if (!imported) throw std::runtime_error(fmt::format("{}: {}", path.string(), imported.error()));
         changes = *std::move(imported);
-        spdlog::info("{}: {} vhosts, {} users, {} queues, {} bindings imported", path.string(), definitions->vhosts.size(),
-                     definitions->users.size(), definitions->queues.size(), definitions->bindings.size());
-        for (const std::string& line : unserved_definitions(*definitions)) spdlog::warn("{}: {}", path.string(), line);
+        spdlog::info("{}: {} vhosts, {} users, {} queues, {} bindings imported", path.string(),
+                     definitions->vhosts.size(), definitions->users.size(), definitions->queues.size(),
+                     definitions->bindings.size());
+        for (const std::string& line : unserved_definitions(*definitions))
+            spdlog::warn("{}: {}", path.string(), line);
     } else {
         changes = catalog.embedded_default();
     }
@@ -139,7 +141,8 @@ void Server::run() {
                  loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);
 
     std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < loops_.size(); ++i) threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
+    for (std::size_t i = 1; i < loops_.size(); ++i)
+        threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
     loops_.front()->run();
     threads.clear();
     spdlog::info("stopped");
@@ -149,7 +152,8 @@ void Server::place(int socket) {
     std::size_t emptiest = 0;
     for (std::size_t i = 1; i < loops_.size(); ++i)
         if (loops_[i]->connections() < loops_[emptiest]->connections()) emptiest = i;
-    if (loops_[latest_]->connections() >= loops_[emptiest]->connections() + configuration_.connections_together)
+    if (loops_[latest_]->connections() >=
+        loops_[emptiest]->connections() + configuration_.connections_together)
         latest_ = emptiest;
     ++loops_[latest_]->connections();
     shards_.front()->send_to(static_cast<ShardIndex>(latest_), letter::Adopt{socket});
@@ -164,8 +168,8 @@ void Server::watch_memory() {
     if (alarm != alarm_) {
         alarm_ = alarm;
         if (alarm) {
-            spdlog::warn("memory alarm: {} MiB in use, the limit is {} MiB; publishers are blocked", resident >> 20,
-                         memory_high_ >> 20);
+            spdlog::warn("memory alarm: {} MiB in use, the limit is {} MiB; publishers are blocked",
+                         resident >> 20, memory_high_ >> 20);
         } else {
             spdlog::info("memory alarm cleared: {} MiB in use", resident >> 20);
         }

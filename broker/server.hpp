@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/signal_set.hpp>
 #include <memory>
 #include <thread>
 #include <vector>
+
+#include <boost/asio/signal_set.hpp>
 
 #include "broker/acceptor.hpp"
 #include "broker/configuration.hpp"
@@ -15,12 +16,12 @@
 
 namespace trilby::broker {
 
-/// The running broker: its shards with a thread each, its listeners, its watch on memory. Built and run by one thread,
-/// which is shard 0's while it runs.
+/// The running broker: its shards with a thread each, its listeners, its watch on memory. Built and run by
+/// one thread, which is shard 0's while it runs.
 class Server {
   public:
-    /// Takes the data directory, imports definitions, binds the listeners. Throws std::runtime_error with a sentence for
-    /// the operator.
+    /// Takes the data directory, imports definitions, binds the listeners. Throws std::runtime_error with a
+    /// sentence for the operator.
     explicit Server(Configuration configuration);
     ~Server();
 
@@ -49,7 +50,7 @@ class Server {
     std::unique_ptr<boost::asio::signal_set> signals_;
     std::unique_ptr<boost::asio::steady_timer> memory_timer_;
     std::uint64_t memory_high_ = 0;  // octets resident; 0: not watched
-    std::size_t latest_ = 0;  // where the latest connection was placed
+    std::size_t latest_ = 0;         // where the latest connection was placed
     bool alarm_ = false;
     bool stopping_ = false;
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/session.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-
-#include <algorithm>
 
 #include "broker/channel.hpp"
 
@@ -26,7 +26,9 @@ Session::Session(Shard& shard, Peer peer)
     id_ = shard.add_session(*this);
 }
 
-Session::~Session() { shard_.remove_session(id_); }
+Session::~Session() {
+    shard_.remove_session(id_);
+}
 
 std::string Session::name() const {
     const auto end = [](const std::string& address, std::uint16_t port) {
@@ -76,7 +78,9 @@ void Session::wait_for_room() {
     shard_.wait_for_room(id_);
 }
 
-void Session::room_made() { set_gate(Gate::room, false); }
+void Session::room_made() {
+    set_gate(Gate::room, false);
+}
 
 void Session::block() {
     if (peer_takes_blocked_ && !blocked_sent_) send(0, connection::Blocked{.reason = "low on memory"});
@@ -156,7 +160,9 @@ void Session::when_answered(std::function<void()> then) {
     }
 }
 
-void Session::disown_exclusive_queue(QueueId queue) { std::erase(exclusive_queues_, queue); }
+void Session::disown_exclusive_queue(QueueId queue) {
+    std::erase(exclusive_queues_, queue);
+}
 
 // ---- Channels.
 
@@ -192,8 +198,8 @@ void Session::raise(Channel* channel, const protocol::Exception& exception, prot
     close_connection(hard.code, hard.text, cause);
 }
 
-void Session::close_connection(protocol::ConnectionReply code, std::string_view text, protocol::MethodId cause,
-                               Stage next) {
+void Session::close_connection(protocol::ConnectionReply code, std::string_view text,
+                               protocol::MethodId cause, Stage next) {
     if (stage_ >= Stage::refused) return;
     spdlog::warn("connection {} closed: {}", name(), protocol::reply_text(code, text));
     stage_ = Stage::closing;
@@ -204,7 +210,8 @@ void Session::close_connection(protocol::ConnectionReply code, std::string_view 
                                       .class_id = cause.class_id,
                                       .method_id = cause.method_id});
             stage_ = next;
-            deadline_ = shard_.now() + (next == Stage::dropping ? shard_.settings().failed_login_delay : close_timeout());
+            deadline_ = shard_.now() +
+                        (next == Stage::dropping ? shard_.settings().failed_login_delay : close_timeout());
         });
     });
 }
@@ -217,7 +224,8 @@ void Session::end(std::function<void()> after) {
         const std::vector<QueueId> queues = std::move(exclusive_queues_);
         exclusive_queues_.clear();
         for (const QueueId queue : queues)
-            shard_.finish_own_queue(queue, ask(nullptr, {}, [](const Answer&) { return protocol::Outcome<>{}; }));
+            shard_.finish_own_queue(queue,
+                                    ask(nullptr, {}, [](const Answer&) { return protocol::Outcome<>{}; }));
     }
     when_answered(std::move(after));
 }
@@ -227,9 +235,7 @@ void Session::on_peer_gone() {
     peer_gone_ = true;
     abrupt_ = true;
     output_.clear();
-    when_answered([this] {
-        end([this] { finish(); });
-    });
+    when_answered([this] { end([this] { finish(); }); });
 }
 
 void Session::stop() {
@@ -279,14 +285,13 @@ void Session::on_tick() {
     if (stage_ != Stage::running && now >= deadline_) {
         if (stage_ == Stage::closing && !questions_.empty()) return;  // its close is not even sent
         if (stage_ != Stage::closed) abrupt_ = stage_ < Stage::running;
-        when_answered([this] {
-            end([this] { finish(); });
-        });
+        when_answered([this] { end([this] { finish(); }); });
         return;
     }
     if (beating && now >= next_check_) {
         // A peer that is not read cannot be heard.
-        silent_checks_ = received_ || gates_ != 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(silent_checks_ + 1);
+        silent_checks_ =
+            received_ || gates_ != 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(silent_checks_ + 1);
         received_ = false;
         next_check_ = now + interval;
         if (silent_checks_ >= 2 && !peer_gone_) {

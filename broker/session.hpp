@@ -27,11 +27,11 @@ struct Peer {
     std::uint16_t local_port = 0;
 };
 
-/// The rules of one connection, without its socket: octets and time in, octets out, and calls to its shard. Never
-/// throws for what a peer sends. One shard's thread.
+/// The rules of one connection, without its socket: octets and time in, octets out, and calls to its shard.
+/// Never throws for what a peer sends. One shard's thread.
 ///
-/// A session that has asked something (of the catalog, of a queue's home) does not read on until it is answered, so replies
-/// come in the order of requests and nothing overtakes.
+/// A session that has asked something (of the catalog, of a queue's home) does not read on until it is
+/// answered, so replies come in the order of requests and nothing overtakes.
 class Session {
   public:
     Session(Shard& shard, Peer peer);
@@ -59,8 +59,8 @@ class Session {
     void on_output_sent(std::size_t octets);
     /// Writes what was left for the end of the turn: confirms.
     void finish_turn();
-    /// Nothing more will come in or go out but what is in the output; the socket can be closed after it, and the session
-    /// destroyed.
+    /// Nothing more will come in or go out but what is in the output; the socket can be closed after it, and
+    /// the session destroyed.
     bool over() const { return stage_ == Stage::over && questions_.empty(); }
     /// The peer is not to be waited for: the socket is closed without a farewell.
     bool abrupt() const { return abrupt_; }
@@ -104,8 +104,8 @@ class Session {
     void confirm_at_end_of_turn(Channel& channel);
 
     using Continuation = std::function<protocol::Outcome<>(const Answer&)>;
-    /// Asks, and does not read on until the answer was given to `then`. An error that it returns is raised on `channel`
-    /// (null: on the connection), with `cause`.
+    /// Asks, and does not read on until the answer was given to `then`. An error that it returns is raised on
+    /// `channel` (null: on the connection), with `cause`.
     ReplyTo ask(Channel* channel, protocol::MethodId cause, Continuation then);
     /// Calls `then` when no question is open: at once, or after the answers to come.
     void when_answered(std::function<void()> then);
@@ -123,15 +123,15 @@ class Session {
 
   private:
     enum class Stage : std::uint8_t {
-        header,     // protocol header awaited
+        header,  // protocol header awaited
         start_ok,
         tune_ok,
         open,
         running,
-        refused,    // close 403 was sent: over at the first octets, or at the deadline
-        closing,    // our close was sent, close-ok awaited
-        closed,     // close-ok was sent to the peer: it is to go now
-        dropping,   // silent until the deadline
+        refused,   // close 403 was sent: over at the first octets, or at the deadline
+        closing,   // our close was sent, close-ok awaited
+        closed,    // close-ok was sent to the peer: it is to go now
+        dropping,  // silent until the deadline
         over,
     };
     enum Gate : std::uint8_t { question = 1, room = 2, alarm = 4, replies = 8 };
@@ -152,8 +152,8 @@ class Session {
     void open(const protocol::connection::Open& method);
     void refuse_login(std::string_view mechanism, std::string_view reason);
 
-    void close_connection(protocol::ConnectionReply code, std::string_view text, protocol::MethodId cause = {},
-                          Stage next = Stage::closing);
+    void close_connection(protocol::ConnectionReply code, std::string_view text,
+                          protocol::MethodId cause = {}, Stage next = Stage::closing);
     void frame_error(std::string text);
     void drop_after_delay();
     /// Stops every channel and deletes exclusive queues; then `after`.
@@ -173,7 +173,7 @@ class Session {
     bool peer_gone_ = false;
     bool parsing_ = false;
     bool full_ = false;
-    bool received_ = false;          // something since the last heartbeat check
+    bool received_ = false;  // something since the last heartbeat check
     bool blocked_sent_ = false;
     bool peer_takes_blocked_ = false;
     bool peer_takes_cancels_ = false;
@@ -183,11 +183,11 @@ class Session {
     std::uint16_t heartbeat_ = 0;  // seconds; 0: none
     std::uint32_t frame_max_;
     std::uint32_t next_question_ = 0;
-    std::uint16_t body_channel_ = 0;   // of the body frame that is being streamed
-    std::uint32_t body_left_ = 0;      // its octets to come
+    std::uint16_t body_channel_ = 0;  // of the body frame that is being streamed
+    std::uint32_t body_left_ = 0;     // its octets to come
     bool body_streaming_ = false;
-    Shard::Time deadline_;             // of the handshake, or of a close
-    Shard::Time next_check_{};         // of the peer's silence
+    Shard::Time deadline_;      // of the handshake, or of a close
+    Shard::Time next_check_{};  // of the peer's silence
     Shard::Time next_heartbeat_{};
     Shard::Time next_timeout_check_{};
     Shard::Time last_sent_{};

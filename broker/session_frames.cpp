@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "broker/channel.hpp"
 #include "broker/session.hpp"
@@ -22,18 +22,20 @@ using protocol::FrameType;
 constexpr std::string_view publish_id{"\0\x3c\0\x28", 4};
 
 std::string octets_text(std::string_view payload) {
-    return payload.size() <= 16 ? fmt::format("all octets = {}", protocol::erlang_binary(payload))
-                                : fmt::format("first 16 octets = {}", protocol::erlang_binary(payload.substr(0, 16)));
+    return payload.size() <= 16
+               ? fmt::format("all octets = {}", protocol::erlang_binary(payload))
+               : fmt::format("first 16 octets = {}", protocol::erlang_binary(payload.substr(0, 16)));
 }
 
 std::string frame_text(const FrameHead& head, std::string_view payload) {
     return fmt::format("type {}, {}", head.type, octets_text(payload));
 }
 
-bool is_text(std::string_view value) { return value.size() > 255 || protocol::valid_utf8(value); }
+bool is_text(std::string_view value) {
+    return value.size() > 255 || protocol::valid_utf8(value);
+}
 template <class T>
-    requires(!std::is_convertible_v<T, std::string_view>)
-bool is_text(const T&) {
+requires(!std::is_convertible_v<T, std::string_view>) bool is_text(const T&) {
     return true;
 }
 
@@ -45,11 +47,8 @@ bool names_are_text(const protocol::Method& method) {
             if constexpr (std::is_same_v<M, protocol::basic::Publish>) {
                 return true;
             } else {
-                return std::apply(
-                    [&](const auto&... field) {
-                        return (is_text(one.*field.member) && ...);
-                    },
-                    M::fields);
+                return std::apply([&](const auto&... field) { return (is_text(one.*field.member) && ...); },
+                                  M::fields);
             }
         },
         method);
@@ -85,14 +84,15 @@ std::size_t Session::parse_frame(std::string_view bytes) {
         if (stage_ < Stage::open) {
             drop_after_delay();
         } else {
-            frame_error(fmt::format("type {}, all octets = <<>>: {{frame_too_large,{},{}}}", head.type, head.size,
-                                    frame_max_ - 8));
+            frame_error(fmt::format("type {}, all octets = <<>>: {{frame_too_large,{},{}}}", head.type,
+                                    head.size, frame_max_ - 8));
         }
         return bytes.size();
     }
     const std::size_t whole = head.size + protocol::frame_overhead;
     if (bytes.size() < whole) {
-        if (head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running && head.channel != 0) {
+        if (head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running &&
+            head.channel != 0) {
             body_streaming_ = true;
             body_channel_ = head.channel;
             body_left_ = head.size;
@@ -132,7 +132,8 @@ std::size_t Session::parse_frame(std::string_view bytes) {
             } else if (head.channel == 0 || stage_ == Stage::open) {
                 close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
             } else if (head.type == static_cast<std::uint8_t>(FrameType::header) && head.size < 14) {
-                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
+                close_connection(protocol::ConnectionReply::frame_error,
+                                 frame_text(head, payload) + ": unknown_frame");
             } else if (stage_ == Stage::running) {
                 handle_content(head.channel, FrameType{head.type}, payload);
             }
@@ -141,14 +142,16 @@ std::size_t Session::parse_frame(std::string_view bytes) {
             if (head.channel != 0) {
                 close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
             } else if (!payload.empty()) {
-                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
+                close_connection(protocol::ConnectionReply::frame_error,
+                                 frame_text(head, payload) + ": unknown_frame");
             }
             break;
         default:
             if (stage_ < Stage::open) {
                 drop_after_delay();
             } else {
-                close_connection(protocol::ConnectionReply::frame_error, frame_text(head, payload) + ": unknown_frame");
+                close_connection(protocol::ConnectionReply::frame_error,
+                                 frame_text(head, payload) + ": unknown_frame");
             }
     }
     return whole;
@@ -172,8 +175,9 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
     // The header frame.
     const FrameHead method_head = protocol::read_frame_head(at);
     const FrameHead header_head = protocol::read_frame_head(at + header_at);
-    if (header_head.type != static_cast<std::uint8_t>(FrameType::header) || header_head.channel != method_head.channel ||
-        header_head.size < header_fixed + 2 || header_head.size > frame_max_)
+    if (header_head.type != static_cast<std::uint8_t>(FrameType::header) ||
+        header_head.channel != method_head.channel || header_head.size < header_fixed + 2 ||
+        header_head.size > frame_max_)
         return 0;
     const std::size_t header_frame_size = header_head.size + protocol::frame_overhead;
     const char* const header = at + header_at + frame_head_size;
@@ -187,8 +191,9 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
     if (body_size != 0) {
         if (body_size > frame_max_ || bytes.size() < whole + body_size + protocol::frame_overhead) return 0;
         const FrameHead body_head = protocol::read_frame_head(at + whole);
-        if (body_head.type != static_cast<std::uint8_t>(FrameType::body) || body_head.channel != method_head.channel ||
-            body_head.size != body_size || at[whole + frame_head_size + body_size] != frame_end)
+        if (body_head.type != static_cast<std::uint8_t>(FrameType::body) ||
+            body_head.channel != method_head.channel || body_head.size != body_size ||
+            at[whole + frame_head_size + body_size] != frame_end)
             return 0;
         whole += body_size + protocol::frame_overhead;
     }
@@ -199,9 +204,9 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
         block();
         return 0;
     }
-    const Publication publication{bytes.substr(names_at, bits_at - names_at),
-                                  bytes.substr(bits_at + 1, whole - bits_at - 1),
-                                  static_cast<std::uint32_t>(header_frame_size), static_cast<std::uint32_t>(body_size)};
+    const Publication publication{
+        bytes.substr(names_at, bits_at - names_at), bytes.substr(bits_at + 1, whole - bits_at - 1),
+        static_cast<std::uint32_t>(header_frame_size), static_cast<std::uint32_t>(body_size)};
     if (auto outcome = channel->publish(publication, static_cast<std::uint8_t>(at[bits_at])); !outcome)
         raise(channel, outcome.error(), protocol::basic::Publish::id);
     return whole;
@@ -216,8 +221,8 @@ std::size_t Session::stream_body(std::string_view bytes) {
     if (body_left_ != 0 || used == bytes.size()) return used;
     body_streaming_ = false;
     if (bytes[used] != frame_end && stage_ == Stage::running) {
-        frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}", octets_text(bytes.substr(0, used)),
-                                static_cast<unsigned char>(bytes[used])));
+        frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}",
+                                octets_text(bytes.substr(0, used)), static_cast<unsigned char>(bytes[used])));
         return bytes.size();
     }
     return used + 1;
@@ -231,7 +236,8 @@ void Session::handle_content(std::uint16_t number, FrameType type, std::string_v
         return;
     }
     if (channel->is_closing() && !channel->expects_content()) return;
-    const auto outcome = type == FrameType::header ? channel->content_header(payload) : channel->content_body(payload);
+    const auto outcome =
+        type == FrameType::header ? channel->content_header(payload) : channel->content_body(payload);
     if (outcome) return;
     raise(channel, outcome.error(), std::visit([](const auto& one) { return one.cause; }, outcome.error()));
 }
@@ -242,7 +248,8 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
         if (!method || number != 0) return;
         if (std::holds_alternative<protocol::connection::Close>(*method)) {
             send(0, protocol::connection::CloseOk{});
-        } else if (std::holds_alternative<protocol::connection::CloseOk>(*method) && stage_ == Stage::closing) {
+        } else if (std::holds_alternative<protocol::connection::CloseOk>(*method) &&
+                   stage_ == Stage::closing) {
             finish();
         }
         return;
@@ -257,7 +264,8 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
             close_connection(protocol::ConnectionReply::internal_error, "");
         } else {
             close_connection(protocol::ConnectionReply::frame_error,
-                             fmt::format("cannot decode {}", protocol::erlang_octets(error.arguments)), error.id);
+                             fmt::format("cannot decode {}", protocol::erlang_octets(error.arguments)),
+                             error.id);
         }
         return;
     }
@@ -276,25 +284,30 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
 
     Channel* channel = find_channel(number);
     if (std::holds_alternative<protocol::channel::Open>(*method)) {
-        if (channel != nullptr) return refuse(protocol::ConnectionReply::channel_error, "second 'channel.open' seen");
+        if (channel != nullptr)
+            return refuse(protocol::ConnectionReply::channel_error, "second 'channel.open' seen");
         if (channels_.size() >= channel_max_)
             return close_connection(
                 protocol::ConnectionReply::not_allowed,
-                fmt::format("number of channels opened ({0}) has reached the negotiated channel_max ({0})", channel_max_));
+                fmt::format("number of channels opened ({0}) has reached the negotiated channel_max ({0})",
+                            channel_max_));
         channels_.emplace(number, std::make_unique<Channel>(*this, number));
         send(number, protocol::channel::OpenOk{});
         return;
     }
-    if (channel == nullptr) return refuse(protocol::ConnectionReply::channel_error, "expected 'channel.open'");
+    if (channel == nullptr)
+        return refuse(protocol::ConnectionReply::channel_error, "expected 'channel.open'");
     if (channel->is_closing()) {
         if (channel->awaits_close_ok()) {
             if (std::holds_alternative<protocol::channel::CloseOk>(*method)) forget_channel(number);
-            if (std::holds_alternative<protocol::channel::Close>(*method)) send(number, protocol::channel::CloseOk{});
+            if (std::holds_alternative<protocol::channel::Close>(*method))
+                send(number, protocol::channel::CloseOk{});
         }
         return;
     }
     const auto outcome = channel->handle(*method);
-    if (!outcome) raise(channel, outcome.error(), channel->expects_content() ? protocol::basic::Publish::id : id);
+    if (!outcome)
+        raise(channel, outcome.error(), channel->expects_content() ? protocol::basic::Publish::id : id);
 }
 
 void Session::frame_error(std::string text) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-
-#include <algorithm>
 
 #include "auth/loopback.hpp"
 #include "auth/sasl.hpp"
@@ -19,9 +19,9 @@ namespace {
 
 std::string server_properties(const Settings& settings) {
     protocol::TableBuilder capabilities;
-    for (const char* capability :
-         {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify", "connection.blocked",
-          "consumer_priorities", "authentication_failure_close", "per_consumer_qos", "direct_reply_to"})
+    for (const char* capability : {"publisher_confirms", "exchange_exchange_bindings", "basic.nack",
+                                   "consumer_cancel_notify", "connection.blocked", "consumer_priorities",
+                                   "authentication_failure_close", "per_consumer_qos", "direct_reply_to"})
         capabilities.boolean(capability, true);
     const std::string raw = capabilities.take();
     // Clients switch features by product and version (kombu's qos, for one), so these two are RabbitMQ's.
@@ -74,7 +74,8 @@ void Session::handle_connection_method(const protocol::Method& method, protocol:
     }
     if (const auto* close = std::get_if<connection::Close>(&method)) {
         if (close->reply_code >= 300)
-            spdlog::info("connection {} closed by the client: {} {}", name(), close->reply_code, close->reply_text);
+            spdlog::info("connection {} closed by the client: {} {}", name(), close->reply_code,
+                         close->reply_text);
         stage_ = Stage::closed;  // what follows is ignored, but a second close is answered
         deadline_ = shard_.now() + close_timeout();
         end([this] {
@@ -129,19 +130,21 @@ void Session::refuse_login(std::string_view mechanism, std::string_view reason) 
     if (!peer_takes_failure_) return;
     send(0, connection::Close{
                 .reply_code = static_cast<std::uint16_t>(protocol::ConnectionReply::access_refused),
-                .reply_text = protocol::reply_text(protocol::ConnectionReply::access_refused,
-                                                   fmt::format("Login was refused using authentication mechanism {}. "
-                                                               "For details see the broker logfile.",
-                                                               mechanism))});
+                .reply_text =
+                    protocol::reply_text(protocol::ConnectionReply::access_refused,
+                                         fmt::format("Login was refused using authentication mechanism {}. "
+                                                     "For details see the broker logfile.",
+                                                     mechanism))});
     stage_ = Stage::refused;
 }
 
 void Session::tune_ok(const connection::TuneOk& method) {
     const Settings& settings = shard_.settings();
     const auto refuse = [&](std::string_view what, auto value, std::string_view relation, auto limit) {
-        close_connection(protocol::ConnectionReply::not_allowed,
-                         fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, relation, limit), {},
-                         Stage::dropping);
+        close_connection(
+            protocol::ConnectionReply::not_allowed,
+            fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, relation, limit), {},
+            Stage::dropping);
     };
     if (method.frame_max != 0 && method.frame_max < protocol::frame_min_size)
         return refuse("frame_max", method.frame_max, "lower than the minimum", protocol::frame_min_size);

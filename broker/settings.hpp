@@ -22,8 +22,9 @@ struct Settings {
     std::string cluster_name = "trilby@localhost";
 
     // How much one connection or road may hold before its source is stopped.
-    std::size_t output_limit = std::size_t{1} << 20;        // octets; consumers of a connection above it get nothing
-    std::size_t reply_limit = std::size_t{4} << 20;         // octets; a connection above it is not read
+    std::size_t output_limit = std::size_t{1}
+                               << 20;                // octets; consumers of a connection above it get nothing
+    std::size_t reply_limit = std::size_t{4} << 20;  // octets; a connection above it is not read
     std::int64_t consumer_window = std::int64_t{512} << 10;  // octets under way to a far consumer
     std::size_t mailbox_items = 4096;
     std::uint64_t mailbox_octets = std::uint64_t{1} << 20;

@@ -50,13 +50,21 @@ void Shard::connect(const std::vector<Shard*>& shards) {
     messages_.know(std::move(pools));
 }
 
-ConnectionId Shard::add_session(Session& session) { return sessions_.insert(&session); }
-void Shard::remove_session(ConnectionId id) { sessions_.take(id); }
-void Shard::touch(Session& session) { loop_->touched(session); }
+ConnectionId Shard::add_session(Session& session) {
+    return sessions_.insert(&session);
+}
+void Shard::remove_session(ConnectionId id) {
+    sessions_.take(id);
+}
+void Shard::touch(Session& session) {
+    loop_->touched(session);
+}
 
 // ---- Roads.
 
-void Shard::send(ShardIndex shard, const Mail& mail, std::uint64_t octets) { road_to(shard).push(mail, octets); }
+void Shard::send(ShardIndex shard, const Mail& mail, std::uint64_t octets) {
+    road_to(shard).push(mail, octets);
+}
 
 void Shard::send_letter(ShardIndex shard, Letter letter) {
     if (shard == index_) {
@@ -69,7 +77,8 @@ void Shard::send_letter(ShardIndex shard, Letter letter) {
 bool Shard::take_mail(std::span<const std::size_t> limits) {
     const auto limit = [&](ShardIndex from) { return limits.empty() ? mail_budget : limits[from]; };
     bool some = false;
-    const std::size_t own = limits.empty() ? own_letters_.size() : std::min(own_letters_.size(), limits[index_]);
+    const std::size_t own =
+        limits.empty() ? own_letters_.size() : std::min(own_letters_.size(), limits[index_]);
     for (std::size_t left = own; left != 0; --left) {
         Letter letter = std::move(own_letters_.front());
         own_letters_.pop_front();
@@ -79,15 +88,16 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
     bool drained = false;
     for (std::size_t other = 0; other < incoming_.size(); ++other) {
         Road* road = incoming_[other];
-        if (road != nullptr &&
-            road->drain(limit(static_cast<ShardIndex>(other)), [this](const Mail& mail) { receive(mail); }) != 0)
+        if (road != nullptr && road->drain(limit(static_cast<ShardIndex>(other)),
+                                           [this](const Mail& mail) { receive(mail); }) != 0)
             drained = true;
     }
     if (drained) {
         // What was taken must be seen by a sender that is about to sleep, or its wish must be seen here.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         for (std::size_t other = 0; other < incoming_.size(); ++other)
-            if (incoming_[other] != nullptr && incoming_[other]->sender_waits()) shards_[other]->wake_if_asleep();
+            if (incoming_[other] != nullptr && incoming_[other]->sender_waits())
+                shards_[other]->wake_if_asleep();
     }
     return some || drained;
 }
@@ -179,7 +189,8 @@ void Shard::limit_by_grants(const Origin& origin, bool granted) {
         if (Queue* queue = near_queue(origin.queue)) queue->limit_by_grants(origin.id, granted);
         return;
     }
-    send(origin.home, {.kind = Mail::Kind::limit, .flag = granted, .queue = origin.queue, .consumer = origin.id});
+    send(origin.home,
+         {.kind = Mail::Kind::limit, .flag = granted, .queue = origin.queue, .consumer = origin.id});
 }
 
 void Shard::ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to) {
@@ -187,7 +198,8 @@ void Shard::ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo re
 }
 
 void Shard::ask_queue(ShardIndex home, QueueId queue, QueueQuestion question, ReplyTo reply_to) {
-    // A near queue is asked on the spot, for calls and questions must keep their order; the answer comes later all the same.
+    // A near queue is asked on the spot, for calls and questions must keep their order; the answer comes
+    // later all the same.
     if (home == index_) {
         answer_question(queue, question, reply_to);
     } else {
@@ -214,12 +226,14 @@ void Shard::finish_queue(Queue& queue, ReplyTo reply_to) {
     ask_catalog(request::DeleteQueue{queue.id(), messages}, reply_to);
 }
 
-void Shard::direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, Arrival& arrival) {
+void Shard::direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret,
+                         Arrival& arrival) {
     if (shard_of(connection) >= shards_.size()) return;
     send_letter(shard_of(connection), letter::DirectReply{connection, channel, secret, arrival.keep()});
 }
 
-void Shard::find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, ReplyTo reply_to) {
+void Shard::find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret,
+                              ReplyTo reply_to) {
     if (shard_of(connection) >= shards_.size()) {
         reply(reply_to, {.status = Answer::Status::gone});
     } else {
@@ -230,11 +244,13 @@ void Shard::find_direct_reply(ConnectionId connection, std::uint16_t channel, st
 // ---- What queues say.
 
 void Shard::deliver_near(Origin& origin, Arrival& arrival) {
-    if (arrival.message() == nullptr && arrival.publication().body_size > Channel::copied_body) arrival.borrow();
+    if (arrival.message() == nullptr && arrival.publication().body_size > Channel::copied_body)
+        arrival.borrow();
     origin.channel->deliver(origin, arrival.publication(), arrival.message(), 0, false);
 }
 
-void Shard::deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry, bool redelivered) {
+void Shard::deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry,
+                    bool redelivered) {
     if (consumer.near != nullptr) {
         consumer.near->channel->deliver(*consumer.near, message->publication(), message, entry, redelivered);
         if (consumer.no_ack) messages_.release(message);
@@ -274,7 +290,9 @@ void Shard::consumer_lost_queue(Consumer& consumer) {
     send_letter(shard_of(consumer.id), letter::QueueGone{consumer.id});
 }
 
-void Shard::queue_finished(QueueId queue) { ask_catalog(request::DeleteQueue{queue}, {}); }
+void Shard::queue_finished(QueueId queue) {
+    ask_catalog(request::DeleteQueue{queue}, {});
+}
 
 void Shard::reply(ReplyTo to, const Answer& answer) {
     if (to.connection != ConnectionId{}) send_letter(shard_of(to.connection), letter::Reply{to, answer});
@@ -332,7 +350,8 @@ void Shard::receive(const Mail& mail) {
             if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->wants_grant(*origin);
             break;
         case Mail::Kind::returned_grant:
-            if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->grant_returned(*origin, mail.count);
+            if (Origin* origin = consumers_.find(mail.consumer))
+                origin->channel->grant_returned(*origin, mail.count);
             break;
         case Mail::Kind::letter: {
             const std::unique_ptr<Letter> owned(mail.letter());
@@ -345,7 +364,8 @@ void Shard::receive(const Mail& mail) {
 void Shard::receive_delivery(const Mail& mail) {
     Origin* origin = consumers_.find(mail.consumer);
     if (origin != nullptr && origin->channel->takes_deliveries()) {
-        origin->channel->deliver(*origin, mail.message()->publication(), mail.message(), mail.number, mail.flag);
+        origin->channel->deliver(*origin, mail.message()->publication(), mail.message(), mail.number,
+                                 mail.flag);
         origin->channel->owe_window(*origin, static_cast<std::int64_t>(mail.message()->weight()));
     } else if (origin == nullptr || !origin->no_ack) {
         // It was under way when its consumer went: back to its place.
@@ -360,7 +380,9 @@ void Shard::open(Letter& letter) {
     std::visit([this](auto& one) { open_one(one); }, letter);
 }
 
-void Shard::open_one(letter::ToQueue& letter) { answer_question(letter.queue, letter.question, letter.reply_to); }
+void Shard::open_one(letter::ToQueue& letter) {
+    answer_question(letter.queue, letter.question, letter.reply_to);
+}
 
 void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to) {
     Queue* queue = near_queue(id);
@@ -399,7 +421,9 @@ void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_t
     reply(reply_to, answer);
 }
 
-void Shard::open_one(letter::ToCatalog& letter) { catalog_->submit(std::move(letter.request), letter.reply_to); }
+void Shard::open_one(letter::ToCatalog& letter) {
+    catalog_->submit(std::move(letter.request), letter.reply_to);
+}
 
 void Shard::open_one(letter::Reply& letter) {
     if (Session* session = sessions_.find(letter.to.connection)) {
@@ -414,13 +438,17 @@ void Shard::open_one(letter::Apply& letter) {
     send_letter(0, letter::Applied{});
 }
 
-void Shard::open_one(letter::Applied&) { catalog_->applied(); }
+void Shard::open_one(letter::Applied&) {
+    catalog_->applied();
+}
 
 void Shard::open_one(letter::QueueGone& letter) {
     if (Origin* origin = consumers_.find(letter.consumer)) origin->channel->queue_gone(*origin);
 }
 
-void Shard::open_one(letter::Adopt& letter) { loop_->adopt(letter.socket); }
+void Shard::open_one(letter::Adopt& letter) {
+    loop_->adopt(letter.socket);
+}
 
 void Shard::open_one(letter::DirectReply& letter) {
     if (Session* session = sessions_.find(letter.connection))
@@ -432,7 +460,8 @@ void Shard::open_one(letter::DirectReply& letter) {
 void Shard::open_one(letter::FindDirectReply& letter) {
     Answer answer{.status = Answer::Status::gone};
     if (Session* session = sessions_.find(letter.connection))
-        if (Channel* channel = session->find_channel(letter.channel); channel && channel->consumes_replies(letter.secret))
+        if (Channel* channel = session->find_channel(letter.channel);
+            channel && channel->consumes_replies(letter.secret))
             answer.status = Answer::Status::done;
     reply(letter.reply_to, answer);
 }

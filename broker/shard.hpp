@@ -41,11 +41,12 @@ class ShardLoop {
     ~ShardLoop() = default;
 };
 
-/// One shard: its sessions, its queues, its view, its message pool, and its ends of the roads to the other shards. Everything
-/// is for its one thread; other shards are told, never touched. It has no socket, no clock and no thread of its own, so that
-/// a test can run several in one thread (tests/component).
+/// One shard: its sessions, its queues, its view, its message pool, and its ends of the roads to the other
+/// shards. Everything is for its one thread; other shards are told, never touched. It has no socket, no clock
+/// and no thread of its own, so that a test can run several in one thread (tests/component).
 ///
-/// A queue near (on this shard) is called, one far is sent mail; whoever speaks to a queue calls the same function.
+/// A queue near (on this shard) is called, one far is sent mail; whoever speaks to a queue calls the same
+/// function.
 class Shard {
   public:
     using Time = std::chrono::steady_clock::time_point;
@@ -58,8 +59,8 @@ class Shard {
     /// Before the threads start: all shards of the broker in order, this one among them.
     void connect(const std::vector<Shard*>& shards);
     void set_loop(ShardLoop& loop) { loop_ = &loop; }
-    /// After the threads have ended: gives up queues, messages and mail. For every shard, before the first is destroyed,
-    /// for messages and roads are shared.
+    /// After the threads have ended: gives up queues, messages and mail. For every shard, before the first is
+    /// destroyed, for messages and roads are shared.
     void clear();
 
     ShardIndex index() const { return index_; }
@@ -90,7 +91,8 @@ class Shard {
 
     // ---- Queues, near and far.
 
-    /// False: the road to a far queue is full; the message is on its way all the same, but the publisher has to pause.
+    /// False: the road to a far queue is full; the message is on its way all the same, but the publisher has
+    /// to pause.
     bool enqueue(const QueueInfo& queue, Arrival& arrival) {
         if (queue.near != nullptr) {
             queue.near->publish(arrival);
@@ -114,7 +116,8 @@ class Shard {
 
     /// To whoever consumes amq.rabbitmq.reply-to under that name; dropped if nobody does.
     void direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, Arrival& arrival);
-    void find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret, ReplyTo reply_to);
+    void find_direct_reply(ConnectionId connection, std::uint16_t channel, std::uint64_t secret,
+                           ReplyTo reply_to);
 
     // ---- What queues and the catalog of this shard say.
 
@@ -133,10 +136,12 @@ class Shard {
 
     // ---- The loop's side of a turn.
 
-    /// Handles what other shards sent and what this one left for itself; true if there was something. `limits`, by shard
-    /// and for its own letters under its own index, are for tests that decide what arrives when; none: the usual ones.
+    /// Handles what other shards sent and what this one left for itself; true if there was something.
+    /// `limits`, by shard and for its own letters under its own index, are for tests that decide what arrives
+    /// when; none: the usual ones.
     bool take_mail(std::span<const std::size_t> limits = {});
-    /// Shows the others what was sent in this turn, wakes who sleeps, gives memory back, resumes who waited for room.
+    /// Shows the others what was sent in this turn, wakes who sleeps, gives memory back, resumes who waited
+    /// for room.
     void end_turn();
     /// Is there something to do that came without a wake-up? To be asked after `asleep` was set.
     bool has_mail() const;
@@ -144,7 +149,8 @@ class Shard {
     std::atomic<bool>& asleep() { return asleep_; }
     void wake_if_asleep();
 
-    /// A letter from outside the shards (the listener, the watch on memory, a signal), to this or another one.
+    /// A letter from outside the shards (the listener, the watch on memory, a signal), to this or another
+    /// one.
     void send_to(ShardIndex shard, Letter letter) { send_letter(shard, std::move(letter)); }
 
     template <class F>

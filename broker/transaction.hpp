@@ -10,8 +10,8 @@
 
 namespace trilby::broker {
 
-/// What a transaction has gathered since tx.select or the last commit: publishes routed already, and settlements by
-/// delivery tag, whose entries stay unacknowledged and marked until then.
+/// What a transaction has gathered since tx.select or the last commit: publishes routed already, and
+/// settlements by delivery tag, whose entries stay unacknowledged and marked until then.
 struct Transaction {
     struct Publish {
         Message* message;  // with a reference

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/unserved_definitions.hpp"
 
+#include <map>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <map>
 
 #include "broker/unserved_arguments.hpp"
 
@@ -24,10 +24,12 @@ std::vector<std::string> unserved_definitions(const Definitions& definitions) {
     named("global parameters", definitions.global_parameters);
     std::map<std::string, std::size_t> queues;
     for (const QueueDefinition& queue : definitions.queues)
-        if (const auto checked = check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost))
+        if (const auto checked =
+                check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost))
             if (const std::string names = unserved_arguments(*checked); !names.empty()) ++queues[names];
     for (const auto& [names, count] : queues)
-        lines.push_back(fmt::format("arguments of {} {} not acted on yet: {}", count, count == 1 ? "queue" : "queues", names));
+        lines.push_back(fmt::format("arguments of {} {} not acted on yet: {}", count,
+                                    count == 1 ? "queue" : "queues", names));
     return lines;
 }
 

@@ -10,8 +10,8 @@ const ExchangeInfo* Vhost::exchange(std::string_view exchange_name) const {
     return place ? &exchanges[*place] : nullptr;
 }
 
-std::optional<routing::Destination> destination_of(const View& view, const Vhost& vhost, std::string_view name,
-                                                   bool is_queue) {
+std::optional<routing::Destination> destination_of(const View& view, const Vhost& vhost,
+                                                   std::string_view name, bool is_queue) {
     using Kind = routing::Destination::Kind;
     if (is_queue) {
         const QueueInfo* queue = view.queue(vhost, name);
@@ -40,7 +40,9 @@ const QueueInfo* View::queue(QueueId id) const {
     return slot < queues_.size() && queues_[slot].id == id ? &queues_[slot] : nullptr;
 }
 
-QueueInfo* View::mutable_queue(QueueId id) { return const_cast<QueueInfo*>(queue(id)); }
+QueueInfo* View::mutable_queue(QueueId id) {
+    return const_cast<QueueInfo*>(queue(id));
+}
 
 void View::apply(const Change& change) {
     ++generation_;
@@ -54,7 +56,9 @@ void View::apply_one(const change::AddVhost& added) {
     vhosts_.push_back(std::move(vhost));
 }
 
-void View::apply_one(const change::SetAccess& set) { access_ = set.access; }
+void View::apply_one(const change::SetAccess& set) {
+    access_ = set.access;
+}
 
 void View::apply_one(const change::DeclareExchange& declared) {
     Vhost& home = vhost(declared.vhost);
@@ -102,7 +106,8 @@ void View::apply_one(const change::Unbind& unbound) {
     const auto source = home.routes.find_exchange(unbound.source);
     const auto destination = destination_of(*this, home, unbound.destination, unbound.to_queue);
     if (source && destination)
-        home.routes.unbind(*source, *destination, unbound.routing_key, protocol::TableView(unbound.arguments));
+        home.routes.unbind(*source, *destination, unbound.routing_key,
+                           protocol::TableView(unbound.arguments));
 }
 
 }  // namespace trilby::broker

@@ -34,9 +34,9 @@ struct QueueInfo {
     ShardIndex home = 0;
     bool durable = false;
     bool auto_delete = false;
-    ConnectionId owner{};   // of an exclusive queue
+    ConnectionId owner{};     // of an exclusive queue
     std::string arguments{};  // a field table
-    Queue* near = nullptr;  // the queue itself, on its home shard
+    Queue* near = nullptr;    // the queue itself, on its home shard
 };
 
 /// A virtual host as one shard sees it.
@@ -49,8 +49,8 @@ struct Vhost {
     const ExchangeInfo* exchange(std::string_view exchange_name) const;
 };
 
-/// A shard's own copy of what exists: it routes, checks and answers with it, and nobody else reads it. Changed only by
-/// the catalog's change sets, which every shard applies in the same order.
+/// A shard's own copy of what exists: it routes, checks and answers with it, and nobody else reads it.
+/// Changed only by the catalog's change sets, which every shard applies in the same order.
 class View {
   public:
     const Vhost* vhost(std::string_view name) const;
@@ -95,7 +95,7 @@ class View {
 };
 
 /// The destination of a binding, if it exists.
-std::optional<routing::Destination> destination_of(const View& view, const Vhost& vhost, std::string_view name,
-                                                   bool is_queue);
+std::optional<routing::Destination> destination_of(const View& view, const Vhost& vhost,
+                                                   std::string_view name, bool is_queue);
 
 }  // namespace trilby::broker

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include <cstdlib>
 #include <new>
 #include <string>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "broker/session.hpp"
 #include "broker/shard.hpp"
@@ -27,10 +27,18 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
     if (void* memory = std::aligned_alloc(static_cast<std::size_t>(alignment), size)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
 
 namespace {
 
@@ -38,7 +46,8 @@ using namespace trilby;
 using broker::Session;
 using broker::Shard;
 
-/// Looks at sessions with news when it is told to, as a loop does at the end of a turn; what they write is thrown away.
+/// Looks at sessions with news when it is told to, as a loop does at the end of a turn; what they write is
+/// thrown away.
 struct Turns final : broker::ShardLoop {
     void wake() override {}
     void touched(Session& session) override {
@@ -85,10 +94,12 @@ struct Broker {
     }
     void log_in(Session& session) {
         std::string bytes(protocol::protocol_header());
-        protocol::append_method(bytes, 0, protocol::connection::StartOk{.mechanism = "PLAIN",
-                                                                        .response = std::string_view("\0guest\0guest", 12),
-                                                                        .locale = "en_US"});
-        protocol::append_method(bytes, 0, protocol::connection::TuneOk{.channel_max = 10, .frame_max = 131072, .heartbeat = 0});
+        protocol::append_method(
+            bytes, 0,
+            protocol::connection::StartOk{
+                .mechanism = "PLAIN", .response = std::string_view("\0guest\0guest", 12), .locale = "en_US"});
+        protocol::append_method(
+            bytes, 0, protocol::connection::TuneOk{.channel_max = 10, .frame_max = 131072, .heartbeat = 0});
         protocol::append_method(bytes, 0, protocol::connection::Open{.virtual_host = "/"});
         protocol::append_method(bytes, 1, protocol::channel::Open{});
         give(session, bytes);
