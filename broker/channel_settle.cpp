@@ -76,8 +76,12 @@ Channel::Outcome Channel::settle_tags(DeliveryTag tag, bool multiple, Settlement
 void Channel::requeue_all() {
     const DeliveryTag end = unacknowledged_.end();
     Runs runs(*this, Settlement::requeue);
-    for (DeliveryTag one = unacknowledged_.first(); one < end; one = unacknowledged_.next(one + 1))
-        if (unacknowledged_.find(one) != nullptr) runs.add(unacknowledged_.take(one));
+    for (DeliveryTag one = unacknowledged_.first(); one < end; one = unacknowledged_.next(one + 1)) {
+        const Unacknowledged* entry = unacknowledged_.find(one);
+        // What an open transaction settles is not the channel's to give back.
+        if (entry == nullptr || (transaction_ != nullptr && entry->in_transaction != 0)) continue;
+        runs.add(unacknowledged_.take(one));
+    }
 }
 
 Channel::Outcome Channel::basic_recover(bool requeue, bool reply) {
