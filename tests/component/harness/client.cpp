@@ -63,6 +63,7 @@ void Client::on_content(std::uint16_t number, const p::Method& method, std::stri
     if (found == channels_.end()) return require(leaving_, "a delivery for channel {}, which does not exist", number);
     Channel& channel = *found->second;
     const MessageNumber message = ledger_.read_body(body);
+    if (trace) fmt::print("{} {}   {} brings message {} to holder {}\n", fmt::ptr(static_cast<Peer*>(this)), number, p::to_text(method), message, channel.holder);
     if (std::holds_alternative<p::basic::Return>(method)) {
         if (leaving_ || channel.phase != Phase::open) return;
         require(channel.must_return.erase(message) == 1, "message {} returned, but it had a way", message);
@@ -205,6 +206,11 @@ void Client::let_go_of_all() {
         doubt(*channel);
         channel->phase = Phase::closed;
     }
+}
+
+void Client::expect_end() {
+    for (const auto& [number, channel] : channels_) ++ledger_.holder(channel->holder).doubtful;
+    close_expected_ = true;
 }
 
 void Client::closed_by_broker(Channel& channel, const p::channel::Close& close) {

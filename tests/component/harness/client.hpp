@@ -38,6 +38,8 @@ class Client final : public Peer {
     /// Says good-bye, or cuts the connection.
     void leave();
     bool leaving() const { return leaving_; }
+    /// The broker is about to close the connection.
+    void expect_end();
     /// The broker has come to rest: everything must have been answered. `ready` tells what waits in a queue.
     template <class F>
     void check_rest(F ready) {

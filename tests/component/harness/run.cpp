@@ -116,6 +116,7 @@ class Run {
     }
 
     void stop() {
+        for (const auto& client : clients_) client->expect_end();
         world_.stop();
         world_.rest();
         require(world_.connections() == 0, "{} connections are left after a stop", world_.connections());

@@ -97,7 +97,6 @@ bool World::turn() {
 
 void World::rest() {
     for (std::size_t turns = 0; turn(); ++turns) require(turns < 200000, "the broker does not come to rest");
-if (Peer::trace) for (auto& c : connections_) fmt::print("LEFT {} shard {} wants {} over {} waiting {} outbox {} out {} cut {} told {} touched {} asleep {}\n", fmt::ptr(c->peer), c->shard, c->session->wants_input(), c->session->over(), c->session->waiting(), c->peer->outbox.size(), c->session->output().size(), c->peer->cut, c->gone_told, c->session->touched, shards_[c->shard]->asleep().load());
 }
 
 void World::read(Connection& connection) {
