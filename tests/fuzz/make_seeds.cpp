@@ -70,6 +70,35 @@ void write_publish(const Corpus& corpus) {
     corpus.write("frame_stream", "publish", stream);
 }
 
+/// What tests/fuzz/session.cpp reads: how, and then what.
+void write_session(const Corpus& corpus, RandomValues& random) {
+    using namespace std::string_view_literals;
+    std::string stream{"\0"sv};
+    stream += protocol_header();
+    append_method(stream, 0,
+                  connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
+    append_method(stream, 0, connection::TuneOk{.channel_max = 2047, .frame_max = 4096, .heartbeat = 60});
+    append_method(stream, 0, connection::Open{.virtual_host = "/"});
+    append_method(stream, 1, channel::Open{});
+    append_method(stream, 0, connection::Close{.reply_code = 200});
+    corpus.write("session", "handshake", stream);
+
+    stream = "\1"sv;
+    append_method(stream, 1, queue::Declare{.queue = "q"});
+    append_method(stream, 1, basic::Publish{.routing_key = "q"});
+    append_content(stream, 1, 5000, encode_properties({.content_type = "text/plain"}), std::string(5000, 'b'), 4096);
+    append_method(stream, 1, basic::Consume{.queue = "q", .consumer_tag = "c"});
+    append_method(stream, 1, basic::Ack{.delivery_tag = 1});
+    append_method(stream, 1, channel::Close{.reply_code = 200});
+    corpus.write("session", "consume", stream);
+
+    for (const auto* name : {"choices_1", "choices_2", "choices_3", "choices_4"}) {
+        stream = "\3"sv;
+        for (int i = 0; i < 200; ++i) stream += static_cast<char>(random.below(256));
+        corpus.write("session", name, stream);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -108,4 +137,5 @@ int main(int argc, char** argv) {
     write_header("none", {});
     write_header("all", all_properties(random));
     write_header("persistent", {.content_type = "text/plain", .delivery_mode = 2});
+    write_session(corpus, random);
 }

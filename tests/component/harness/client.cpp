@@ -184,7 +184,7 @@ void Client::let_go(Channel& channel) {
     for (const auto& [tag, held] : channel.held) ledger_.given_back(held.queue, held.message, channel.holder);
     channel.held.clear();
     const auto on_the_way = [&](const std::string& queue, bool no_ack) {
-        (no_ack ? ledger_.queue(queue).lossy : ledger_.queue(queue).returned_unseen) = true;
+        no_ack ? (void)(ledger_.queue(queue).lossy = true) : ledger_.returned_unseen(queue);
     };
     for (const Consumer& consumer : channel.consumers) on_the_way(consumer.queue, consumer.no_ack);
     for (const Request& request : channel.requests)

@@ -36,8 +36,7 @@ void Ledger::delivered(const std::string& name, MessageNumber message, bool rede
         lost_by(place.holder, name, message, "settled");
     }
     if (redelivered) {
-        require(place.seen || queue.returned_unseen, "message {} of {} is marked redelivered, but never was delivered",
-                message, name);
+        if (!place.seen && !queue.returned_unseen) queue.unexplained = true;
     } else {
         require(!place.seen, "message {} of {} is delivered again without the mark", message, name);
     }
@@ -47,7 +46,7 @@ void Ledger::delivered(const std::string& name, MessageNumber message, bool rede
 void Ledger::delivered_ambiguously(const std::string& name, MessageNumber message) {
     require(messages_[message].sent, "message {} delivered from {}, but it was not published", message, name);
     Queue& queue = queues_[name];
-    queue.returned_unseen = true;
+    returned_unseen(name);
     Queue::Place& place = queue.places[message];
     place.seen = true;
     if (place.state == State::inside) place.state = State::unknown;
@@ -74,6 +73,16 @@ void Ledger::perhaps_settled(const std::string& name, MessageNumber message, Hol
 }
 
 void Ledger::purged(const std::string& name) { queues_[name].purged = true; }
+
+void Ledger::returned_unseen(const std::string& name) {
+    queues_[name].returned_unseen = true;
+    queues_[name].unexplained = false;
+}
+
+void Ledger::check_explained() const {
+    for (const auto& [name, queue] : queues_)
+        require(!queue.unexplained, "a message of {} is marked redelivered, but never was delivered", name);
+}
 
 void Ledger::check_drained(const std::string& name) {
     const Queue& queue = queues_[name];

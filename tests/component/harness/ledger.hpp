@@ -35,6 +35,7 @@ class Ledger {
         bool purged = false;
         bool lossy = false;            // a consumer without acknowledgement ended with messages on their way to it
         bool returned_unseen = false;  // deliveries that no client has read may have gone back
+        bool unexplained = false;      // one has, as its mark says; whose channel that was must show by the next rest
         enum class State : std::uint8_t { inside, out, gone, unknown };
         struct Place {
             State state = State::inside;
@@ -61,6 +62,10 @@ class Ledger {
     /// The channel ended and the broker may not have seen the settlement.
     void perhaps_settled(const std::string& queue, MessageNumber message, HolderNumber by);
     void purged(const std::string& queue);
+    /// Deliveries of this queue may go back unread.
+    void returned_unseen(const std::string& queue);
+    /// The broker has come to rest and clients have read all.
+    void check_explained() const;
 
     /// All clients have gone and the queue was read to its end.
     void check_drained(const std::string& queue);

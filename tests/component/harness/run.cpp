@@ -91,6 +91,7 @@ class Run {
         world_.rest();
         require(world_.connections() == 0, "{} connections are left", world_.connections());
         check_no_leftovers();
+        ledger_.check_explained();
         Tool tool(world_, random_.below(world_.shards()));
         for (const std::string& queue : topology_.queues) drain(tool, queue);
         for (const char* queue : {"t0", "t1", "auto0", "auto1"})
@@ -112,6 +113,7 @@ class Run {
     }
     void rest() {
         world_.rest();
+        ledger_.check_explained();
         for (const auto& client : clients_) client->check_rest([&](const std::string& queue) { return world_.ready(queue); });
     }
 
