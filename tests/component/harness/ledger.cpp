@@ -19,27 +19,33 @@ MessageNumber Ledger::add_message(Message message) {
     return static_cast<MessageNumber>(messages_.size() - 1);
 }
 
-void Ledger::lost_by(HolderNumber number, const std::string& queue, MessageNumber message, const char* what) {
-    Holder& holder = holders_[number];
-    require(holder.doubtful != 0 || holder.must_close, "message {} of {} delivered again: {} by channel {}", message,
-            queue, what, number);
-    holder.must_close = true;
+bool Ledger::may_be_closed(HolderNumber number) const {
+    return holders_[number].doubtful != 0 || holders_[number].must_close;
 }
 
 void Ledger::delivered(const std::string& name, MessageNumber message, bool redelivered, bool no_ack, HolderNumber to) {
     require(messages_[message].sent, "message {} delivered from {}, but it was not published", message, name);
     Queue& queue = queues_[name];
     Queue::Place& place = queue.places[message];
-    if (place.state == State::out) lost_by(place.holder, name, message, "held");
-    if (place.state == State::gone) {
-        require(!place.settled_for_certain, "message {} of {} delivered after it was settled", message, name);
-        lost_by(place.holder, name, message, "settled");
+    const bool twice = place.state == State::out || place.state == State::gone;
+    if (twice || (!redelivered && place.seen)) {
+        // Right only if a channel was closed for an error that its client has not read yet: that of who had it, or that of
+        // who reads it now, and this is what was on the way when it was taken back.
+        const bool reader = may_be_closed(to);
+        const bool holder = twice && redelivered && !place.settled_for_certain && may_be_closed(place.holder);
+        require(reader || holder, "message {} of {} delivered to channel {}{} when channel {} had {} it", message, name, to,
+                redelivered ? "" : " without the mark", place.holder, place.state == State::gone ? "settled" : "been given");
+        if (!holder) {
+            holders_[to].must_close = true;
+            return;
+        }
+        if (reader) {
+            place.state = State::unknown;
+            return;
+        }
+        holders_[place.holder].must_close = true;
     }
-    if (redelivered) {
-        if (!place.seen && !queue.returned_unseen) queue.unexplained = true;
-    } else {
-        require(!place.seen, "message {} of {} is delivered again without the mark", message, name);
-    }
+    if (redelivered && !place.seen && !queue.returned_unseen) queue.unexplained = true;
     place = {.state = no_ack ? State::gone : State::out, .seen = true, .settled_for_certain = no_ack, .holder = to};
 }
 

@@ -75,8 +75,7 @@ class Ledger {
     MessageNumber read_body(std::string_view body) const;
 
   private:
-    /// The broker gave to another what this one holds: only if this one's channel is closed for an error.
-    void lost_by(HolderNumber holder, const std::string& queue, MessageNumber message, const char* what);
+    bool may_be_closed(HolderNumber holder) const;
 
     std::vector<Holder> holders_;
     std::vector<Message> messages_;
