@@ -115,8 +115,8 @@ Channel::Outcome Channel::basic_cancel(std::string_view tag, bool nowait, bool r
 }
 
 void Channel::queue_gone(Origin& origin) {
-    if (origin.cancelled) return;
-    origin.cancelled = true;
+    if (origin.cancelled || origin.lost) return;
+    origin.lost = true;
     // While a question is open the reply to it goes first: a channel that deletes its queue gets delete-ok,
     // then this.
     session_.when_answered([&session = session_, number = number_, id = origin.id] {
@@ -129,7 +129,7 @@ void Channel::tell_cancelled(ConsumerId id) {
     const auto found = std::find_if(origins_.begin(), origins_.end(), [&](const auto& origin) {
         return origin != nullptr && origin->id == id;
     });
-    if (found == origins_.end()) return;
+    if (found == origins_.end() || (*found)->cancelled) return;
     if (session_.peer_takes_cancels())
         session_.send(number_, protocol::basic::Cancel{.consumer_tag = (*found)->tag, .nowait = true});
     end_consumer(**found);
@@ -208,6 +208,8 @@ Origin& Channel::origin_of_gets(QueueId queue, ShardIndex home) {
 void Channel::remove_origin(Origin& origin) {
     const std::uint32_t index = origin.index;
     if (origin.id != ConsumerId{}) shard().remove_consumer(origin.id);
+    granted_ -= static_cast<std::uint32_t>(origin.granted);
+    std::erase(wanting_, index);
     origins_[index].reset();
     free_origins_.push_back(index);
 }

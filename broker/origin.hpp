@@ -22,6 +22,7 @@ struct Origin {
     QueueId queue{};
     ShardIndex home = 0;  // of the queue
     bool no_ack = false;
+    bool lost = false;       // its queue was deleted, and the client is still to be told
     bool cancelled = false;  // no more deliveries; unacknowledged ones may remain
     std::string tag{};
     std::string head{};  // the deliver frame up to the consumer tag
