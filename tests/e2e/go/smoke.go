@@ -37,6 +37,16 @@ func next(deliveries <-chan amqp.Delivery) amqp.Delivery {
 	panic("unreachable")
 }
 
+func nextConfirm(confirms <-chan amqp.Confirmation) amqp.Confirmation {
+	select {
+	case confirm := <-confirms:
+		return confirm
+	case <-time.After(10 * time.Second):
+		log.Fatal("no confirm came in time")
+	}
+	panic("unreachable")
+}
+
 func main() {
 	log.SetFlags(0)
 	url := os.Getenv("AMQP_URL")
@@ -48,6 +58,8 @@ func main() {
 	channel, err := connection.Channel()
 	must(err)
 	must(channel.Confirm(false))
+	// Not PublishWithDeferredConfirm: version 1.5.0 registers a message after sending it, and misses a quick confirm.
+	confirms := channel.NotifyPublish(make(chan amqp.Confirmation, 100))
 	exchange := fmt.Sprintf("x-%d", time.Now().UnixNano())
 	must(channel.ExchangeDeclare(exchange, "topic", false, true, false, false, nil))
 	queue, err := channel.QueueDeclare("", false, false, true, false, nil)
@@ -59,11 +71,10 @@ func main() {
 
 	headers := amqp.Table{"text": "a", "number": int32(5), "flag": true, "list": []interface{}{int64(1), "b"}}
 	for n := 0; n < 20; n++ {
-		confirmed, err := channel.PublishWithDeferredConfirmWithContext(ctx, exchange, "org.example", true, false,
-			amqp.Publishing{Headers: headers, Body: []byte(fmt.Sprint(n)), DeliveryMode: amqp.Persistent})
-		must(err)
-		if !confirmed.Wait() {
-			log.Fatal("not confirmed")
+		must(channel.PublishWithContext(ctx, exchange, "org.example", true, false,
+			amqp.Publishing{Headers: headers, Body: []byte(fmt.Sprint(n)), DeliveryMode: amqp.Persistent}))
+		if confirmed := nextConfirm(confirms); !confirmed.Ack || confirmed.DeliveryTag != uint64(n+1) {
+			log.Fatal("not confirmed: ", confirmed)
 		}
 	}
 	for n := 0; n < 20; n++ {
@@ -76,8 +87,7 @@ func main() {
 	fmt.Println("ok: 20 messages are published, confirmed, delivered and acknowledged")
 
 	returns := channel.NotifyReturn(make(chan amqp.Return, 1))
-	_, err = channel.PublishWithDeferredConfirmWithContext(ctx, exchange, "com.example", true, false, amqp.Publishing{Body: []byte("x")})
-	must(err)
+	must(channel.PublishWithContext(ctx, exchange, "com.example", true, false, amqp.Publishing{Body: []byte("x")}))
 	returned := <-returns
 	check(returned.ReplyCode == amqp.NoRoute && returned.RoutingKey == "com.example", "what nobody wants comes back")
 
