@@ -117,8 +117,6 @@ void Channel::give_up() {
     replies_.consuming = false;
     channel_prefetch_ = 0;  // grants that still come back are nobody's
     wanting_.clear();
-    channel_prefetch_ = 0;  // nothing is granted any more
-    wanting_.clear();
     if (transaction_ != nullptr) {
         for (const Transaction::Publish& publish : transaction_->publishes)
             shard().messages().release(publish.message);

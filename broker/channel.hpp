@@ -235,6 +235,7 @@ class Channel {
     std::vector<std::unique_ptr<Origin>> origins_;   // by index; 0 is empty
     std::vector<std::uint32_t> free_origins_;
     std::vector<std::uint32_t> wanting_;  // origins that want a grant, in turn
+    bool distributing_ = false;
     std::unique_ptr<Transaction> transaction_;
 };
 

@@ -252,11 +252,12 @@ void Channel::grant_returned(Origin& origin, std::int64_t messages) {
 }
 
 void Channel::distribute_grants() {
-    // A grant to a near queue is used while this runs, and what it could not use comes back: the loop sees
-    // both.
+    // A grant to a near queue is used while this runs, what it could not use comes back, and it may ask again:
+    // the loop sees all that. If each began another loop, they would go as deep as there are consumers.
+    if (std::exchange(distributing_, true)) return;
     while (channel_prefetch_ != 0 && !wanting_.empty()) {
         const std::size_t used = unacknowledged_.size() - got_ + granted_;
-        if (used >= channel_prefetch_) return;
+        if (used >= channel_prefetch_) break;
         const std::size_t share = std::max<std::size_t>(1, (channel_prefetch_ - used) / wanting_.size());
         Origin& origin = *origins_[wanting_.front()];
         wanting_.erase(wanting_.begin());
@@ -264,6 +265,7 @@ void Channel::distribute_grants() {
         granted_ += static_cast<std::uint32_t>(share);
         shard().grant(origin, static_cast<std::uint32_t>(share));
     }
+    distributing_ = false;
 }
 
 }  // namespace trilby::broker

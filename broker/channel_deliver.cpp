@@ -123,6 +123,8 @@ void Channel::write_content(std::string_view method, std::string_view names, std
 }
 
 void Channel::owe_window(Origin& origin, std::int64_t octets) {
+    // A share that was used up with nothing to acknowledge is another's now.
+    if (origin.no_ack) distribute_grants();
     origin.owed_window += octets;
     if (session_.full() || origin.owed_window < shard().settings().consumer_window / 8) return;
     shard().open_window(origin, std::exchange(origin.owed_window, 0));
