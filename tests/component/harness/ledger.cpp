@@ -37,6 +37,7 @@ void Ledger::delivered(const std::string& name, MessageNumber message, bool rede
                 redelivered ? "" : " without the mark", place.holder, place.state == State::gone ? "settled" : "been given");
         if (!holder) {
             holders_[to].must_close = true;
+            returned_unseen(name);
             return;
         }
         if (reader) {
