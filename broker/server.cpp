@@ -78,6 +78,10 @@ Server::Server(Configuration configuration)
 }
 
 Server::~Server() {
+    // What waits on a loop goes before it.
+    memory_timer_.reset();
+    signals_.reset();
+    acceptors_.clear();
     loops_.clear();
     for (const auto& shard : shards_) shard->clear();
     for (const auto& shard : shards_) shard->messages().flush();
