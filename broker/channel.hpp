@@ -46,6 +46,10 @@ class Channel {
 
     protocol::Outcome<> handle(const protocol::Method& method);
     bool expects_content() const { return content_.expected(); }
+    /// Is a body frame of so many octets what the content still needs?
+    bool takes_body(std::uint32_t size) const {
+        return content_.expect() == Content::Expect::body && size <= content_.body_left();
+    }
     /// A publish whose method, header and body are whole in the receive buffer. `flags`: mandatory 1,
     /// immediate 2.
     protocol::Outcome<> publish(const Publication& publication, std::uint8_t flags);

@@ -205,6 +205,7 @@ void Session::close_connection(protocol::ConnectionReply code, std::string_view 
     stage_ = Stage::closing;
     when_answered([this, code, text = std::string(text), cause, next] {
         end([this, code, text, cause, next] {
+            if (peer_gone_) return finish();
             send(0, connection::Close{.reply_code = static_cast<std::uint16_t>(code),
                                       .reply_text = protocol::reply_text(code, text),
                                       .class_id = cause.class_id,
@@ -233,7 +234,6 @@ void Session::end(std::function<void()> after) {
 void Session::on_peer_gone() {
     if (peer_gone_) return;
     peer_gone_ = true;
-    abrupt_ = true;
     output_.clear();
     when_answered([this] { end([this] { finish(); }); });
 }
@@ -268,6 +268,12 @@ std::chrono::milliseconds Session::close_timeout() const {
 
 // ---- Time.
 
+std::chrono::milliseconds Session::timeout_check_interval() const {
+    constexpr std::chrono::milliseconds longest = std::chrono::seconds{60};
+    const auto timeout = shard_.settings().consumer_timeout;
+    return timeout.count() == 0 ? longest : std::min(longest, timeout);
+}
+
 void Session::on_tick() {
     const Shard::Time now = shard_.now();
     if (stage_ == Stage::over) return;
@@ -300,7 +306,7 @@ void Session::on_tick() {
         }
     }
     if (stage_ == Stage::running && now >= next_timeout_check_) {
-        next_timeout_check_ = now + std::chrono::seconds{60};
+        next_timeout_check_ = now + timeout_check_interval();
         for (const auto& [number, channel] : channels_) channel->check_consumer_timeout();
     }
 }

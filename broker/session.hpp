@@ -63,7 +63,7 @@ class Session {
     /// the session destroyed.
     bool over() const { return stage_ == Stage::over && questions_.empty(); }
     /// The peer is not to be waited for: the socket is closed without a farewell.
-    bool abrupt() const { return abrupt_; }
+    bool abrupt() const { return abrupt_ || peer_gone_; }
 
     bool touched = false;  // of the loop: it is in its list of sessions to look at
     void* host = nullptr;  // of the loop: the socket's side
@@ -162,6 +162,7 @@ class Session {
     void set_gate(Gate gate, bool shut);
     void hold_consumers();
     std::chrono::milliseconds close_timeout() const;
+    std::chrono::milliseconds timeout_check_interval() const;
 
     Shard& shard_;
     const Peer peer_;

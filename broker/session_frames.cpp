@@ -91,8 +91,12 @@ std::size_t Session::parse_frame(std::string_view bytes) {
     }
     const std::size_t whole = head.size + protocol::frame_overhead;
     if (bytes.size() < whole) {
-        if (head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running &&
-            head.channel != 0) {
+        // A body is taken part by part, but only one that the rules let in: others wait to be refused whole.
+        const Channel* channel =
+            head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running
+                ? find_channel(head.channel)
+                : nullptr;
+        if (channel != nullptr && channel->takes_body(head.size)) {
             body_streaming_ = true;
             body_channel_ = head.channel;
             body_left_ = head.size;
@@ -213,19 +217,22 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
 }
 
 std::size_t Session::stream_body(std::string_view bytes) {
-    std::size_t used = std::min<std::size_t>(body_left_, bytes.size());
-    if (used != 0) {
-        body_left_ -= static_cast<std::uint32_t>(used);
-        handle_content(body_channel_, FrameType::body, bytes.substr(0, used));
+    // The last octet is taken together with the frame's end, so that no content is whole before its frame is.
+    const bool whole = bytes.size() > body_left_;
+    const std::size_t used =
+        whole ? body_left_ : std::min<std::size_t>(bytes.size(), body_left_ - std::size_t{1});
+    if (whole) {
+        body_streaming_ = false;
+        if (bytes[used] != frame_end && stage_ == Stage::running) {
+            frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}",
+                                    octets_text(bytes.substr(0, used)),
+                                    static_cast<unsigned char>(bytes[used])));
+            return bytes.size();
+        }
     }
-    if (body_left_ != 0 || used == bytes.size()) return used;
-    body_streaming_ = false;
-    if (bytes[used] != frame_end && stage_ == Stage::running) {
-        frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}",
-                                octets_text(bytes.substr(0, used)), static_cast<unsigned char>(bytes[used])));
-        return bytes.size();
-    }
-    return used + 1;
+    if (used != 0) handle_content(body_channel_, FrameType::body, bytes.substr(0, used));
+    body_left_ -= static_cast<std::uint32_t>(used);
+    return whole ? used + 1 : used;
 }
 
 void Session::handle_content(std::uint16_t number, FrameType type, std::string_view payload) {

@@ -158,7 +158,7 @@ void Session::tune_ok(const connection::TuneOk& method) {
     heartbeat_ = method.heartbeat;
     next_heartbeat_ = shard_.now() + std::chrono::milliseconds{heartbeat_ * 500};
     next_check_ = shard_.now() + std::chrono::seconds{heartbeat_};
-    next_timeout_check_ = shard_.now() + std::chrono::seconds{60};
+    next_timeout_check_ = shard_.now() + timeout_check_interval();
     stage_ = Stage::open;
 }
 
