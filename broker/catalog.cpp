@@ -2,13 +2,21 @@
 #include "broker/catalog.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
+#include <spdlog/spdlog.h>
+
+#include "broker/catalog_store.hpp"
 #include "broker/shard.hpp"
+#include "broker/sqlite.hpp"
 
 namespace trilby::broker {
 
 namespace {
+
+/// So many requests are decided, stored and told at once.
+constexpr std::size_t most_together = 1000;
 
 struct PredeclaredExchange {
     const char* name;
@@ -70,61 +78,127 @@ class Cascade {
 
 void Catalog::submit(CatalogRequest request, ReplyTo reply_to) {
     pending_.push_back({std::move(request), reply_to});
-    if (!busy_) work();
+}
+
+void Catalog::store_in(CatalogStore& store) {
+    store_ = &store;
+    last_queue_ = store.last_queue_id();
 }
 
 void Catalog::work() {
-    while (!pending_.empty()) {
-        Pending next = std::move(pending_.front());
-        pending_.pop_front();
-        Decision decision = std::visit([this](auto& asked) { return decide(asked); }, next.request);
-        if (decision.changes.empty()) {
-            shard_.reply(next.reply_to, decision.answer);
+    while (!pending_.empty() && !busy_) {
+        gather();
+        if (changes_->empty()) {
+            answer_all();
+            continue;
+        }
+        if (!store()) {
+            take_back();
+            answer_all();
             continue;
         }
         busy_ = true;
-        changes_ = std::make_shared<const ChangeSet>(std::move(decision.changes));
-        reply_to_ = next.reply_to;
-        answer_ = decision.answer;
-        const auto* declared = std::get_if<change::DeclareQueue>(&changes_->front());
-        home_first_ = declared != nullptr && declared->home != shard_.index();
-        if (home_first_) {
-            home_ = declared->home;
-            outstanding_ = 1;
-            shard_.tell(home_, changes_);
-            return;
-        }
-        shard_.apply(*changes_);
-        tell_all_but(shard_.index());
-        if (outstanding_ != 0) return;
-        busy_ = false;
-        shard_.reply(reply_to_, answer_);
+        tell();
     }
 }
 
-void Catalog::tell_all_but(ShardIndex told) {
+void Catalog::gather() {
+    changes_ = std::make_shared<ChangeSet>();
+    home_.reset();
+    while (!pending_.empty() && answers_.size() < most_together) {
+        Pending& next = pending_.front();
+        if (const auto* asked = std::get_if<request::DeclareQueue>(&next.request);
+            asked != nullptr && asked->queue.home != shard_.index()) {
+            // One home is told first, so the queues of another one wait for the next time.
+            if (home_ && *home_ != asked->queue.home) break;
+            home_ = asked->queue.home;
+        }
+        Decision decision = std::visit([this](auto& asked) { return decide(asked); }, next.request);
+        for (const Change& change : decision.changes) stage(change);
+        shard_.apply(decision.changes);
+        std::move(decision.changes.begin(), decision.changes.end(), std::back_inserter(*changes_));
+        answers_.emplace_back(next.reply_to, decision.answer);
+        pending_.pop_front();
+    }
+}
+
+void Catalog::stage(const Change& change) {
+    if (store_ == nullptr || failure_) return;
+    try {
+        store_->stage(change, shard_.view());
+    } catch (const sqlite::Error& error) {
+        failure_ = error.what();
+    }
+}
+
+bool Catalog::store() {
+    if (store_ == nullptr) return true;
+    try {
+        if (!failure_) {
+            store_->commit();
+            return true;
+        }
+        store_->forget();
+    } catch (const sqlite::Error& error) {
+        failure_ = error.what();
+    }
+    spdlog::error("the catalog cannot be stored: {}", *failure_);
+    failure_.reset();
+    return false;
+}
+
+void Catalog::take_back() {
+    // What came is taken away again. What went stays away until the next start: its messages are gone
+    // already.
+    ChangeSet back;
+    for (auto change = changes_->rbegin(); change != changes_->rend(); ++change) {
+        if (const auto* exchange = std::get_if<change::DeclareExchange>(&*change))
+            back.push_back(change::DeleteExchange{exchange->vhost, exchange->name});
+        if (const auto* queue = std::get_if<change::DeclareQueue>(&*change))
+            back.push_back(change::DeleteQueue{queue->id});
+        if (const auto* bound = std::get_if<change::Bind>(&*change))
+            back.push_back(change::Unbind{bound->vhost, bound->source, bound->destination, bound->to_queue,
+                                          bound->routing_key, bound->arguments});
+    }
+    shard_.apply(back);
+    for (auto& [reply_to, answer] : answers_) answer = {.status = Answer::Status::not_stored};
+}
+
+void Catalog::tell() {
+    if (home_) {
+        home_first_ = true;
+        outstanding_ = 1;
+        shard_.tell(*home_, changes_);
+    } else {
+        tell_the_rest();
+    }
+}
+
+void Catalog::tell_the_rest() {
     outstanding_ = 0;
     for (std::size_t other = 0; other < shards_; ++other) {
-        if (other == told || other == shard_.index()) continue;
+        if (other == shard_.index() || other == home_) continue;
         ++outstanding_;
         shard_.tell(static_cast<ShardIndex>(other), changes_);
     }
+    if (outstanding_ == 0) answer_all();
+}
+
+void Catalog::answer_all() {
+    busy_ = false;
+    for (const auto& [reply_to, answer] : std::exchange(answers_, {})) shard_.reply(reply_to, answer);
 }
 
 void Catalog::applied() {
     if (--outstanding_ != 0) return;
-    if (home_first_) {
-        home_first_ = false;
-        shard_.apply(*changes_);
-        tell_all_but(home_);
-        if (outstanding_ != 0) return;
+    if (std::exchange(home_first_, false)) {
+        tell_the_rest();
+    } else {
+        answer_all();
     }
-    busy_ = false;
-    shard_.reply(reply_to_, answer_);
-    work();
 }
 
-QueueId Catalog::new_queue_id() {
+QueueId Catalog::new_queue_id(std::uint64_t known) {
     std::uint32_t slot;
     if (free_slots_.empty()) {
         slot = slots_++;
@@ -132,7 +206,9 @@ QueueId Catalog::new_queue_id() {
         slot = free_slots_.back();
         free_slots_.pop_back();
     }
-    return QueueId{++last_queue_ << slot_bits | slot};
+    if (known == 0) known = ++last_queue_;
+    last_queue_ = std::max(last_queue_, known);
+    return QueueId{known << slot_bits | slot};
 }
 
 Catalog::Decision Catalog::decide(request::DeclareExchange& asked) {
@@ -172,10 +248,15 @@ Catalog::Decision Catalog::decide(request::DeleteQueue& asked) {
 }
 
 Catalog::Decision Catalog::decide(request::Bind& asked) {
-    const Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
-    if (!vhost.routes.find_exchange(asked.binding.source)) return {{}, {.status = Answer::Status::no_source}};
-    if (!destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue))
-        return {{}, {.status = Answer::Status::no_destination}};
+    Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
+    const auto source = vhost.routes.find_exchange(asked.binding.source);
+    if (!source) return {{}, {.status = Answer::Status::no_source}};
+    const auto destination =
+        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+    if (!destination) return {{}, {.status = Answer::Status::no_destination}};
+    if (vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
+                                 protocol::TableView(asked.binding.arguments)))
+        return {};
     return {{std::move(asked.binding)}, {}};
 }
 
@@ -188,6 +269,11 @@ Catalog::Decision Catalog::decide(request::Unbind& asked) {
     if (!vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                   protocol::TableView(asked.binding.arguments)))
         return {};
+    // As it was bound, for arguments are the same in any order, but for who stores them.
+    asked.binding.arguments = vhost.routes
+                                  .bound_arguments(*source, *destination, asked.binding.routing_key,
+                                                   protocol::TableView(asked.binding.arguments))
+                                  .raw();
     Decision decision{{std::move(asked.binding)}, {}};
     Cascade cascade(decision.changes, vhost);
     cascade.lose_binding(*source);
@@ -205,15 +291,16 @@ void Catalog::add_vhost(ChangeSet& changes, VhostIndex index, std::string_view n
                                                   .internal = exchange.internal});
 }
 
-ChangeSet Catalog::embedded_default() {
-    ChangeSet changes;
-    add_vhost(changes, 0, "/");
-    auto access = std::make_shared<auth::Access>();
-    access->set_user("guest", auth::PasswordHash::of("guest"), {"administrator"});
-    if (auto set = access->set_permission("guest", "/", ".*", ".*", ".*"); !set)
-        throw std::logic_error(set.error());
-    changes.push_back(change::SetAccess{std::move(access)});
-    return changes;
+Definitions Catalog::embedded_default() {
+    const auth::PasswordHash guest = auth::PasswordHash::of("guest");
+    Definitions definitions;
+    definitions.vhosts.emplace_back().name = "/";
+    definitions.users.push_back({.name = "guest",
+                                 .password_hash = guest.base64(),
+                                 .hashing_algorithm = std::string(guest.algorithm()),
+                                 .tags = {"administrator"}});
+    definitions.permissions.push_back({"guest", "/", ".*", ".*", ".*"});
+    return definitions;
 }
 
 }  // namespace trilby::broker

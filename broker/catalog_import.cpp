@@ -63,7 +63,7 @@ std::expected<void, std::string> import_access(const Definitions& definitions, c
 
 }  // namespace
 
-std::expected<ChangeSet, std::string> Catalog::import(const Definitions& definitions) {
+std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) {
     ChangeSet changes;
     Imported imported;
     for (const auto& vhost : definitions.vhosts) {
@@ -92,14 +92,15 @@ std::expected<ChangeSet, std::string> Catalog::import(const Definitions& definit
                                                   exchange.auto_delete, exchange.internal,
                                                   exchange.arguments});
     }
-    for (const auto& queue : definitions.queues) {
+    for (auto& queue : definitions.queues) {
         const auto vhost = imported.vhost(queue.vhost, fmt::format("queue '{}'", queue.name));
         if (!vhost) return Failure(vhost.error());
         const auto checked =
             check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost);
         if (!checked) return Failure(checked.error());
         if (!imported.queues.emplace(*vhost, queue.name).second) continue;
-        const QueueId id = new_queue_id();
+        const QueueId id = new_queue_id(queue.id);
+        queue.id = std::to_underlying(id) >> slot_bits;
         changes.push_back(
             change::DeclareQueue{.id = id,
                                  .vhost = *vhost,

@@ -16,6 +16,8 @@ class DataDirectory {
     DataDirectory& operator=(const DataDirectory&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
+    /// Its file of definitions.
+    std::filesystem::path catalog() const { return path_ / "catalog.sqlite"; }
 
   private:
     std::filesystem::path path_;

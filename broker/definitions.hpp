@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ struct QueueDefinition {
     std::string vhost, name;
     bool durable = false, auto_delete = false;
     std::string arguments;
+    std::uint64_t id = 0;  // the catalog's, for life; 0: not given yet. Not a part of the export
 
     bool operator==(const QueueDefinition&) const = default;
 };
@@ -92,5 +94,9 @@ std::expected<Definitions, std::string> parse_definitions(std::string_view json)
 /// types than field tables: integers and floats come back as `l` and `d`. Bytes that are not UTF-8 come back
 /// as U+FFFD.
 std::string to_json(const Definitions& definitions);
+
+/// What RabbitMQ does when it imports `added` over what it has: exchanges, queues and bindings that exist
+/// stay as they are, everything else is replaced, nothing is removed.
+void merge(Definitions& into, const Definitions& added);
 
 }  // namespace trilby::broker

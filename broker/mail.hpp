@@ -30,7 +30,8 @@ struct Answer {
         in_use,
         not_empty,
         in_exclusive_use,
-        empty,  // basic.get
+        empty,       // basic.get
+        not_stored,  // the disk did not take the change; nothing has changed
     };
     Status status = Status::done;
     bool redelivered = false;

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "broker/configuration.hpp"
+#include "broker/definitions_command.hpp"
 #include "broker/server.hpp"
 #include "client/commands.hpp"
 
@@ -95,6 +96,34 @@ void add_serve(CLI::App& app, int& exit_code) {
     });
 }
 
+void add_definitions(CLI::App& app, int& exit_code) {
+    CLI::App* definitions = app.add_subcommand(
+        "definitions",
+        "What a stopped broker has stored: vhosts, users, permissions, exchanges, queues, bindings");
+    definitions->require_subcommand(1);
+    const auto add = [&](const char* name, const char* help,
+                         void (*run)(const Configuration&, const std::filesystem::path&)) {
+        auto options = std::make_shared<ServeOptions>();
+        auto file = std::make_shared<std::string>();
+        CLI::App* command = definitions->add_subcommand(name, help);
+        command->add_option("FILE", *file, "JSON in RabbitMQ's format, - for standard input or output")
+            ->required();
+        command->add_option("--config", options->config, "The broker's configuration file (TOML)")
+            ->type_name("FILE");
+        command->add_option("--data-dir", options->data_dir, "The broker's own directory")->type_name("DIR");
+        command->callback([=, &exit_code] {
+            try {
+                run(configuration_of(*options), *file);
+            } catch (const std::exception& error) {
+                fmt::print(stderr, "trilby definitions {}: {}\n", name, error.what());
+                exit_code = 1;
+            }
+        });
+    };
+    add("export", "Write them to FILE", trilby::broker::export_definitions);
+    add("import", "Add those of FILE", trilby::broker::import_definitions);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -108,6 +137,7 @@ int main(int argc, char** argv) {
     app.get_formatter()->column_width(34);
     int exit_code = 0;
     add_serve(app, exit_code);
+    add_definitions(app, exit_code);
     trilby::client::add_client_commands(app, exit_code);
     try {
         app.parse(argc, argv);

@@ -60,6 +60,7 @@ std::string read_file(const std::filesystem::path& path) {
 Server::Server(Configuration configuration)
     : configuration_(std::move(configuration)),
       directory_(configuration_.data_directory),
+      store_(directory_.catalog()),
       settings_(settings_of(configuration_)) {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const std::size_t threads = configuration_.threads == 0 ? cores : configuration_.threads;
@@ -88,24 +89,26 @@ Server::~Server() {
 }
 
 void Server::load_catalog() {
-    Catalog& catalog = *shards_.front()->catalog();
-    ChangeSet changes;
+    Definitions all = store_.load();
     if (configuration_.definitions) {
         const std::filesystem::path& path = *configuration_.definitions;
-        const auto definitions = parse_definitions(read_file(path));
-        if (!definitions) throw std::runtime_error(fmt::format("{}: {}", path.string(), definitions.error()));
-        auto imported = catalog.import(*definitions);
-        if (!imported) throw std::runtime_error(fmt::format("{}: {}", path.string(), imported.error()));
-        changes = *std::move(imported);
+        const auto added = parse_definitions(read_file(path));
+        if (!added) throw std::runtime_error(fmt::format("{}: {}", path.string(), added.error()));
+        merge(all, *added);
         spdlog::info("{}: {} vhosts, {} users, {} queues, {} bindings imported", path.string(),
-                     definitions->vhosts.size(), definitions->users.size(), definitions->queues.size(),
-                     definitions->bindings.size());
-        for (const std::string& line : unserved_definitions(*definitions))
-            spdlog::warn("{}: {}", path.string(), line);
-    } else {
-        changes = catalog.embedded_default();
+                     added->vhosts.size(), added->users.size(), added->queues.size(), added->bindings.size());
+    } else if (all.vhosts.empty()) {
+        all = Catalog::embedded_default();
     }
-    for (const auto& shard : shards_) shard->apply(changes);
+    Catalog& catalog = *shards_.front()->catalog();
+    catalog.store_in(store_);
+    const auto changes = catalog.import(all);
+    if (!changes)
+        throw std::runtime_error(fmt::format(
+            "{}: {}", configuration_.definitions.value_or(directory_.catalog()).string(), changes.error()));
+    if (configuration_.definitions || store_.empty()) store_.add(all);
+    for (const std::string& line : unserved_definitions(all)) spdlog::warn("{}", line);
+    for (const auto& shard : shards_) shard->apply(*changes);
 }
 
 void Server::listen() {

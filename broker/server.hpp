@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "broker/acceptor.hpp"
+#include "broker/catalog_store.hpp"
 #include "broker/configuration.hpp"
 #include "broker/data_directory.hpp"
 #include "broker/loop.hpp"
@@ -42,6 +43,7 @@ class Server {
 
     const Configuration configuration_;
     const DataDirectory directory_;
+    CatalogStore store_;
     const Settings settings_;
     std::vector<std::unique_ptr<Shard>> shards_;
     LoopsEnd end_;

@@ -99,6 +99,7 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
             if (incoming_[other] != nullptr && incoming_[other]->sender_waits())
                 shards_[other]->wake_if_asleep();
     }
+    if (catalog_ != nullptr) catalog_->work();
     return some || drained;
 }
 

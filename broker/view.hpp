@@ -55,6 +55,7 @@ class View {
   public:
     const Vhost* vhost(std::string_view name) const;
     Vhost& vhost(VhostIndex index) { return *vhosts_[index]; }
+    const Vhost& vhost(VhostIndex index) const { return *vhosts_[index]; }
     std::size_t vhosts() const { return vhosts_.size(); }
 
     const QueueInfo* queue(const Vhost& vhost, std::string_view name) const;

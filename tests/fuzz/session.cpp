@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole connection: what a client may send, to a session on a broker of one shard. The first octet chooses: bit 0, with
-// the handshake done; bit 1, the rest is not octets from the wire but choices among well-formed methods.
-#include <spdlog/spdlog.h>
+// A whole connection: what a client may send, to a session on a broker of one shard. The first octet chooses:
+// bit 0, with the handshake done; bit 1, the rest is not octets from the wire but choices among well-formed
+// methods.
+#include "broker/session.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "broker/session.hpp"
+#include <spdlog/spdlog.h>
+
 #include "broker/shard.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/methods.hpp"
@@ -52,9 +54,11 @@ class Reader {
         while (inbox_.size() - at >= p::frame_head_size) {
             const p::FrameHead head = p::read_frame_head(inbox_.data() + at);
             if (inbox_.size() - at < head.size + p::frame_overhead) break;
-            const std::string_view payload = std::string_view(inbox_).substr(at + p::frame_head_size, head.size);
+            const std::string_view payload =
+                std::string_view(inbox_).substr(at + p::frame_head_size, head.size);
             require(inbox_[at + p::frame_head_size + head.size] == p::frame_end);
-            require(head.type != static_cast<std::uint8_t>(p::FrameType::method) || p::decode_method(payload).has_value());
+            require(head.type != static_cast<std::uint8_t>(p::FrameType::method) ||
+                    p::decode_method(payload).has_value());
             at += head.size + p::frame_overhead;
         }
         inbox_.erase(0, at);
@@ -68,7 +72,10 @@ class Reader {
 class Broker {
   public:
     Broker() : settings_(small()), shard_(0, settings_, 1) {
-        static const ChangeSet changes = shard_.catalog()->embedded_default();
+        static const ChangeSet changes = [&] {  // a password hash is slow
+            Definitions definitions = Catalog::embedded_default();
+            return shard_.catalog()->import(definitions).value();
+        }();
         shard_.set_loop(loop_);
         shard_.set_now(now_);
         shard_.connect({&shard_});
@@ -155,7 +162,9 @@ class Broker {
 
 std::string handshake() {
     std::string octets{p::protocol_header()};
-    p::append_method(octets, 0, p::connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
+    p::append_method(
+        octets, 0,
+        p::connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
     p::append_method(octets, 0, p::connection::TuneOk{.channel_max = 8, .frame_max = 4096, .heartbeat = 10});
     p::append_method(octets, 0, p::connection::Open{.virtual_host = "/"});
     p::append_method(octets, 1, p::channel::Open{});
@@ -170,7 +179,8 @@ class Script {
     bool at_end() const { return choices_.empty(); }
     std::string next() {
         static constexpr std::array queues{""sv, "q"sv, "r"sv, "own"sv, "amq.rabbitmq.reply-to"sv, "none"sv};
-        static constexpr std::array exchanges{""sv, "amq.direct"sv, "amq.fanout"sv, "amq.topic"sv, "amq.headers"sv, "x"sv, "y"sv};
+        static constexpr std::array exchanges{
+            ""sv, "amq.direct"sv, "amq.fanout"sv, "amq.topic"sv, "amq.headers"sv, "x"sv, "y"sv};
         static constexpr std::array keys{""sv, "q"sv, "r"sv, "a.b"sv, "a.*"sv, "#"sv};
         static constexpr std::array tags{""sv, "s"sv, "t"sv, "u"sv};
         static constexpr std::array types{"direct"sv, "fanout"sv, "topic"sv, "headers"sv, "other"sv};
@@ -184,19 +194,65 @@ class Script {
             case 0: say(p::channel::Open{}); break;
             case 1: say(p::channel::Close{.reply_code = 200}); break;
             case 2: say(p::channel::CloseOk{}); break;
-            case 3: say(p::exchange::Declare{.exchange = of(exchanges), .type = of(types), .passive = bit(0), .auto_delete = bit(1), .internal = bit(2), .nowait = bit(3)}); break;
-            case 4: say(p::exchange::Delete{.exchange = of(exchanges), .if_unused = bit(0), .nowait = bit(1)}); break;
-            case 5: say(p::exchange::Bind{.destination = of(exchanges), .source = of(exchanges), .routing_key = of(keys), .nowait = bit(0)}); break;
-            case 6: say(p::exchange::Unbind{.destination = of(exchanges), .source = of(exchanges), .routing_key = of(keys), .nowait = bit(0)}); break;
+            case 3:
+                say(p::exchange::Declare{.exchange = of(exchanges),
+                                         .type = of(types),
+                                         .passive = bit(0),
+                                         .auto_delete = bit(1),
+                                         .internal = bit(2),
+                                         .nowait = bit(3)});
+                break;
+            case 4:
+                say(p::exchange::Delete{.exchange = of(exchanges), .if_unused = bit(0), .nowait = bit(1)});
+                break;
+            case 5:
+                say(p::exchange::Bind{.destination = of(exchanges),
+                                      .source = of(exchanges),
+                                      .routing_key = of(keys),
+                                      .nowait = bit(0)});
+                break;
+            case 6:
+                say(p::exchange::Unbind{.destination = of(exchanges),
+                                        .source = of(exchanges),
+                                        .routing_key = of(keys),
+                                        .nowait = bit(0)});
+                break;
             case 7:
-            case 8: say(p::queue::Declare{.queue = of(queues), .passive = bit(0) && bit(5), .durable = bit(1), .exclusive = bit(2), .auto_delete = bit(3), .nowait = bit(4)}); break;
-            case 9: say(p::queue::Delete{.queue = of(queues), .if_unused = bit(0), .if_empty = bit(1), .nowait = bit(2)}); break;
-            case 10: say(p::queue::Bind{.queue = of(queues), .exchange = of(exchanges), .routing_key = of(keys), .nowait = bit(0)}); break;
-            case 11: say(p::queue::Unbind{.queue = of(queues), .exchange = of(exchanges), .routing_key = of(keys)}); break;
+            case 8:
+                say(p::queue::Declare{.queue = of(queues),
+                                      .passive = bit(0) && bit(5),
+                                      .durable = bit(1),
+                                      .exclusive = bit(2),
+                                      .auto_delete = bit(3),
+                                      .nowait = bit(4)});
+                break;
+            case 9:
+                say(p::queue::Delete{
+                    .queue = of(queues), .if_unused = bit(0), .if_empty = bit(1), .nowait = bit(2)});
+                break;
+            case 10:
+                say(p::queue::Bind{.queue = of(queues),
+                                   .exchange = of(exchanges),
+                                   .routing_key = of(keys),
+                                   .nowait = bit(0)});
+                break;
+            case 11:
+                say(p::queue::Unbind{
+                    .queue = of(queues), .exchange = of(exchanges), .routing_key = of(keys)});
+                break;
             case 12: say(p::queue::Purge{.queue = of(queues), .nowait = bit(0)}); break;
-            case 13: say(p::basic::Qos{.prefetch_count = static_cast<std::uint16_t>(octet() % 5), .global = bit(0)}); break;
+            case 13:
+                say(p::basic::Qos{.prefetch_count = static_cast<std::uint16_t>(octet() % 5),
+                                  .global = bit(0)});
+                break;
             case 14:
-            case 15: say(p::basic::Consume{.queue = of(queues), .consumer_tag = of(tags), .no_ack = bit(0), .exclusive = bit(1) && bit(2), .nowait = bit(3)}); break;
+            case 15:
+                say(p::basic::Consume{.queue = of(queues),
+                                      .consumer_tag = of(tags),
+                                      .no_ack = bit(0),
+                                      .exclusive = bit(1) && bit(2),
+                                      .nowait = bit(3)});
+                break;
             case 16: say(p::basic::Cancel{.consumer_tag = of(tags), .nowait = bit(0)}); break;
             case 17:
             case 18:
@@ -204,7 +260,9 @@ class Script {
             case 20: say(p::basic::Get{.queue = of(queues), .no_ack = bit(0)}); break;
             case 21:
             case 22: say(p::basic::Ack{.delivery_tag = octet() % 16u, .multiple = bit(0)}); break;
-            case 23: say(p::basic::Nack{.delivery_tag = octet() % 16u, .multiple = bit(0), .requeue = bit(1)}); break;
+            case 23:
+                say(p::basic::Nack{.delivery_tag = octet() % 16u, .multiple = bit(0), .requeue = bit(1)});
+                break;
             case 24: say(p::basic::Reject{.delivery_tag = octet() % 16u, .requeue = bit(0)}); break;
             case 25: say(p::basic::Recover{.requeue = !bit(0) || !bit(1)}); break;
             case 26: bit(0) ? say(p::confirm::Select{.nowait = bit(1)}) : say(p::tx::Select{}); break;
@@ -212,7 +270,10 @@ class Script {
             case 28: say(p::tx::Commit{}); break;
             case 29: say(p::tx::Rollback{}); break;
             case 30: say(p::basic::RecoverAsync{.requeue = true}); break;
-            case 31: bit(0) && bit(1) && bit(2) ? p::append_method(out, 0, p::connection::Close{.reply_code = 200}) : say(p::basic::CancelOk{.consumer_tag = of(tags)}); break;
+            case 31:
+                bit(0) && bit(1) && bit(2) ? p::append_method(out, 0, p::connection::Close{.reply_code = 200})
+                                           : say(p::basic::CancelOk{.consumer_tag = of(tags)});
+                break;
         }
         return out;
     }
@@ -228,8 +289,11 @@ class Script {
     std::string_view of(const std::array<std::string_view, n>& names) {
         return names[octet() % n];
     }
-    void publish(std::string& out, std::uint16_t channel, std::string_view exchange, std::string_view key, std::uint8_t bits) {
-        p::append_method(out, channel, p::basic::Publish{.exchange = exchange, .routing_key = key, .mandatory = (bits & 1) != 0});
+    void publish(std::string& out, std::uint16_t channel, std::string_view exchange, std::string_view key,
+                 std::uint8_t bits) {
+        p::append_method(
+            out, channel,
+            p::basic::Publish{.exchange = exchange, .routing_key = key, .mandatory = (bits & 1) != 0});
         p::Properties properties;
         if ((bits & 2) != 0) properties.reply_to = "amq.rabbitmq.reply-to";
         if ((bits & 4) != 0) properties.expiration = "1000";

@@ -24,7 +24,8 @@ struct World::Loop final : broker::ShardLoop {
     void adopt(int) override { throw Violation("a socket in a world without sockets"); }
     void stopping() override { stopping_now = true; }
     void forget(Session& session) {
-        for (auto* list : {&dirty, &writing}) std::replace(list->begin(), list->end(), &session, static_cast<Session*>(nullptr));
+        for (auto* list : {&dirty, &writing})
+            std::replace(list->begin(), list->end(), &session, static_cast<Session*>(nullptr));
     }
 };
 
@@ -48,11 +49,16 @@ World::World(Random& random, std::size_t shards, broker::Settings settings)
     }
     for (const auto& shard : shards_) shard->connect(all);
     // One hash of one password for all worlds: it is slow by intention.
-    static const broker::ChangeSet changes = shards_.front()->catalog()->embedded_default();
+    static const broker::ChangeSet changes = [&] {  // a password hash is slow
+        broker::Definitions definitions = broker::Catalog::embedded_default();
+        return shards_.front()->catalog()->import(definitions).value();
+    }();
     for (const auto& shard : shards_) shard->apply(changes);
 }
 
-World::~World() { clear(); }
+World::~World() {
+    clear();
+}
 
 void World::clear() {
     connections_.clear();
@@ -64,7 +70,8 @@ void World::connect(Peer& peer, std::size_t shard) {
     auto connection = std::make_unique<Connection>();
     connection->peer = &peer;
     connection->shard = shard;
-    connection->session = std::make_unique<Session>(*shards_[shard], broker::Peer{"127.0.0.1", 1, "127.0.0.1", 5672});
+    connection->session =
+        std::make_unique<Session>(*shards_[shard], broker::Peer{"127.0.0.1", 1, "127.0.0.1", 5672});
     connection->session->host = connection.get();
     connections_.push_back(std::move(connection));
 }
@@ -81,7 +88,8 @@ bool World::writable(const Connection& connection) const {
 bool World::runnable(std::size_t shard) const {
     if (!shards_[shard]->asleep().load()) return true;
     return std::ranges::any_of(connections_, [&](const auto& one) {
-        return one->shard == shard && (readable(*one) || writable(*one) || (one->peer->cut && !one->gone_told));
+        return one->shard == shard &&
+               (readable(*one) || writable(*one) || (one->peer->cut && !one->gone_told));
     });
 }
 
@@ -103,7 +111,8 @@ void World::read(Connection& connection) {
     Peer& peer = *connection.peer;
     Session& session = *connection.session;
     if (!peer.outbox.empty() && session.wants_input()) {
-        const std::size_t most = random_.percent(30) ? peer.outbox.size() : std::min<std::size_t>(peer.outbox.size(), 200);
+        const std::size_t most =
+            random_.percent(30) ? peer.outbox.size() : std::min<std::size_t>(peer.outbox.size(), 200);
         const std::size_t size = random_.between(1, most);
         const std::string bytes = std::string(session.tail()) + peer.outbox.substr(0, size);
         peer.outbox.erase(0, size);

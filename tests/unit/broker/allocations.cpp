@@ -80,7 +80,8 @@ struct Broker {
         shard.set_loop(turns);
         turns.shard = &shard;
         turns.news.reserve(16);
-        shard.apply(shard.catalog()->embedded_default());
+        trilby::broker::Definitions definitions = trilby::broker::Catalog::embedded_default();
+        shard.apply(shard.catalog()->import(definitions).value());
     }
     ~Broker() { shard.clear(); }
 

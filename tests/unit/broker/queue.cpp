@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/queue.hpp"
 
-#include <doctest/doctest.h>
-
 #include <map>
 #include <random>
 #include <set>
 #include <vector>
 
-#include "tests/unit/broker/random_seed.hpp"
+#include <doctest/doctest.h>
 
 #include "broker/session.hpp"
 #include "broker/shard.hpp"
+#include "tests/unit/broker/random_seed.hpp"
 
 using namespace trilby::broker;
 
@@ -24,7 +23,8 @@ struct NoLoop final : ShardLoop {
     void stopping() override {}
 };
 
-/// A queue on shard 0, whose consumers are at shard 1: what it hands over is read from the road between them, as mail.
+/// A queue on shard 0, whose consumers are at shard 1: what it hands over is read from the road between them,
+/// as mail.
 class Home {
   public:
     Home() : home_(0, settings_, 2), away_(1, settings_, 2) {
@@ -32,7 +32,8 @@ class Home {
             shard->set_loop(loop_);
             shard->connect({&home_, &away_});
         }
-        const ChangeSet changes = home_.catalog()->embedded_default();
+        Definitions definitions = Catalog::embedded_default();
+        const ChangeSet changes = home_.catalog()->import(definitions).value();
         for (Shard* shard : {&home_, &away_}) shard->apply(changes);
     }
     ~Home() {
@@ -181,7 +182,8 @@ TEST_CASE("credit, window and messages agree after any operations") {
                         break;
                     case 3:
                         if (!got.empty()) {
-                            const EntryNumber entry = *std::next(got.begin(), static_cast<long>(random() % got.size()));
+                            const EntryNumber entry =
+                                *std::next(got.begin(), static_cast<long>(random() % got.size()));
                             got.erase(entry);
                             const bool again = random() % 2;
                             queue.settle({}, entry, 1, again ? Settlement::requeue : Settlement::acknowledge);
