@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstring>
+#include <span>
+#include <string_view>
+
+#include "broker/journal/format.hpp"
+
+// Records, written where the stream has room for them.
+
+namespace trilby::broker::journal {
+
+inline std::size_t publish_size(std::size_t queues, std::size_t octets) {
+    return padded(sizeof(RecordHead) + queues * sizeof(StoredQueue) + sizeof(PublishFields) + octets);
+}
+inline std::size_t runs_size(std::size_t runs) {
+    return sizeof(RecordHead) + runs * sizeof(Run);
+}
+inline constexpr std::size_t commit_size = sizeof(RecordHead);
+
+/// `names` and `tail` as in a Message.
+inline void write_publish(char* to, MessageId id, std::uint64_t stamp, std::span<const StoredQueue> queues,
+                          std::string_view names, std::string_view tail, std::uint32_t header_frame_size,
+                          std::uint32_t body_size) {
+    const std::size_t size = publish_size(queues.size(), names.size() + tail.size());
+    const RecordHead head{.length = 0,
+                          .checksum = 0,
+                          .type = RecordType::publish,
+                          .zero = 0,
+                          .count = static_cast<std::uint16_t>(queues.size()),
+                          .times = 0,
+                          .id = id};
+    const PublishFields fields{.stamp = stamp,
+                               .names_size = static_cast<std::uint32_t>(names.size()),
+                               .header_frame_size = header_frame_size,
+                               .body_size = body_size,
+                               .zero = 0};
+    char* at = to;
+    const auto put = [&](const void* from, std::size_t octets) {
+        std::memcpy(at, from, octets);
+        at += octets;
+    };
+    put(&head, sizeof head);
+    put(queues.data(), queues.size_bytes());
+    put(&fields, sizeof fields);
+    put(names.data(), names.size());
+    put(tail.data(), tail.size());
+    std::memset(at, 0, static_cast<std::size_t>(to + size - at));
+    seal_record(to, static_cast<std::uint32_t>(size));
+}
+
+/// Settles or marks; at most 65,535 runs.
+inline void write_runs(char* to, RecordType type, StoredQueue queue, std::span<const Run> runs,
+                       std::uint32_t times = 0) {
+    const RecordHead head{.length = 0,
+                          .checksum = 0,
+                          .type = type,
+                          .zero = 0,
+                          .count = static_cast<std::uint16_t>(runs.size()),
+                          .times = times,
+                          .id = queue};
+    std::memcpy(to, &head, sizeof head);
+    std::memcpy(to + sizeof head, runs.data(), runs.size_bytes());
+    seal_record(to, static_cast<std::uint32_t>(runs_size(runs.size())));
+}
+
+inline void write_commit(char* to) {
+    const RecordHead head{
+        .length = 0, .checksum = 0, .type = RecordType::commit, .zero = 0, .count = 0, .times = 0, .id = 0};
+    std::memcpy(to, &head, sizeof head);
+    seal_record(to, commit_size);
+}
+
+}  // namespace trilby::broker::journal

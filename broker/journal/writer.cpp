@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/journal/writer.hpp"
+
+#include <algorithm>
+#include <random>
+#include <system_error>
+#include <utility>
+
+namespace trilby::broker::journal {
+
+namespace {
+
+/// The last two segments are never reclaimed: one is being written, the other's end is only now being told.
+constexpr std::size_t untouched_segments = 2;
+constexpr std::size_t reclaim_from_segments = 4;
+constexpr std::uint64_t scan_per_octet = 4;
+constexpr std::size_t read_size = std::size_t{256} << 10;
+
+std::uint64_t random_number() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32 | device()) | 1;
+}
+
+}  // namespace
+
+Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, WriterOptions options)
+    : files_(files),
+      streams_(std::move(streams)),
+      options_(std::move(options)),
+      journal_(state.journal == 0 ? random_number() : state.journal),
+      next_segment_(state.next_segment),
+      sequence_(state.next_sequence),
+      synced_sequence_(state.next_sequence - 1),
+      previous_end_(state.previous_end),
+      highest_(state.highest),
+      living_(std::move(state.living)),
+      written_settles_(streams_.size()),
+      written_publishes_(streams_.size()) {
+    for (const State::Segment& segment : state.segments) {
+        segments_.push_back({segment.number, segment.size, segment.size});
+        octets_ += segment.size;
+    }
+    for (const std::string& name : files_.list())
+        if (name.starts_with("spare-")) files_.remove(name);  // its space may not be all there
+}
+
+Writer::~Writer() {
+    if (file_ != -1) files_.close(file_);
+    if (scanned_ != -1) files_.close(scanned_);
+}
+
+// ---- A round.
+
+bool Writer::step(Clock::time_point now) {
+    Round round;
+    const bool news = snapshot(round);
+    copies_.clear();
+    if (reclaim_due()) scan(std::max(scan_per_octet * round.size, news ? 0 : options_.scan_at_least));
+    const bool due = unsynced_ && now >= unsynced_since_ + options_.settle_delay;
+    if (!news && copies_.empty()) {
+        if (due) {
+            sync();
+            tell(round);
+        }
+        return remove_oldest() || due;
+    }
+    if (!unsynced_) unsynced_since_ = now;
+    write_batch(round);
+    if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell(round);
+    const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
+    if (round.promises || copied || due) sync();
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        streams_[i]->publishes.take(round.publishes[i]);
+        streams_[i]->settles.take(round.settles[i]);
+    }
+    written_publishes_ = round.publishes;
+    written_settles_ = round.settles;
+    if (!unsynced_) tell(round);
+    remove_oldest();
+    return true;
+}
+
+bool Writer::snapshot(Round& round) {
+    // A settle that is seen was caused by a publish that was pushed before it, so the later look at the
+    // publishes must see that one too.
+    const auto look_at_settles = [&] {
+        for (const ShardStreams* shard : streams_) round.settles.push_back(shard->settles.tail());
+    };
+    const auto look_at_publishes = [&] {
+        for (const ShardStreams* shard : streams_) round.publishes.push_back(shard->publishes.tail());
+    };
+    const bool wrong = options_.fault == WriterOptions::Fault::publishes_looked_at_first;
+    wrong ? look_at_publishes() : look_at_settles();
+    if (options_.between_looks) options_.between_looks();
+    wrong ? look_at_settles() : look_at_publishes();
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        const std::uint64_t publishes = round.publishes[i] - streams_[i]->publishes.taken();
+        const std::uint64_t settles = round.settles[i] - streams_[i]->settles.taken();
+        round.promises = round.promises || publishes != 0;
+        round.size += publishes + settles;
+    }
+    return round.size != 0;
+}
+
+void Writer::write_batch(Round& round) {
+    BatchHead head{};
+    pieces_.clear();
+    pieces_.push_back({&head, sizeof head});
+    for (std::size_t i = 0; i < streams_.size(); ++i)
+        streams_[i]->publishes.gather(round.publishes[i], pieces_);
+    // Copies stand before the settles of the same batch, which were not known when they were made.
+    if (!copies_.empty()) pieces_.push_back({copies_.data(), copies_.size()});
+    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i]->settles.gather(round.settles[i], pieces_);
+
+    head.size = round.size + copies_.size();
+    const std::uint64_t needed = sizeof head + head.size;
+    if (file_ == -1 || segments_.back().size + needed > segments_.back().capacity) roll(needed);
+
+    head.magic = BatchHead::expected_magic;
+    head.sequence = sequence_;
+    head.back = static_cast<std::uint32_t>(sequence_ - synced_sequence_);
+    head.digest = seed_;
+    Segment& segment = segments_.back();
+    std::uint64_t offset = segment.size + sizeof head;
+    for (std::size_t i = 1; i < pieces_.size(); ++i) {
+        const char* at = static_cast<const char*>(pieces_[i].iov_base);
+        const char* const end = at + pieces_[i].iov_len;
+        while (at != end) {
+            const auto record = load<RecordHead>(at);
+            head.digest = crc32c(head.digest, &record.checksum, sizeof record.checksum);
+            ++head.count;
+            if (record.type == RecordType::commit) round.promises = true;
+            at += record.length;
+        }
+    }
+    head.checksum = checksum_of(head, seed_);
+    files_.write(file_, segment.size, pieces_);
+    // The pieces may have been changed by a short write; what was written is read from the streams once more.
+    pieces_.clear();
+    for (std::size_t i = 0; i < streams_.size(); ++i)
+        streams_[i]->publishes.gather(round.publishes[i], pieces_);
+    if (!copies_.empty()) pieces_.push_back({copies_.data(), copies_.size()});
+    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i]->settles.gather(round.settles[i], pieces_);
+    for (const iovec& piece : pieces_) {
+        apply(static_cast<const char*>(piece.iov_base), piece.iov_len, offset);
+        offset += piece.iov_len;
+    }
+    segment.size += needed;
+    octets_ += needed;
+    ++sequence_;
+    unsynced_ = true;
+}
+
+void Writer::apply(const char* records, std::size_t size, std::uint64_t offset) {
+    const std::uint64_t segment = segments_.back().number;
+    for (const char* at = records; at != records + size;) {
+        const auto record = load<RecordHead>(at);
+        const char* const fields = at + sizeof record;
+        switch (record.type) {
+            case RecordType::publish: {
+                std::array<StoredQueue, 16> few;
+                std::vector<StoredQueue> many;
+                if (record.count > few.size()) many.resize(record.count);
+                const std::span<StoredQueue> queues =
+                    many.empty() ? std::span(few).first(record.count) : std::span(many);
+                std::memcpy(queues.data(), fields, queues.size_bytes());
+                living_.publish(record.id, {segment, offset + static_cast<std::uint64_t>(at - records)},
+                                record.length, queues);
+                const std::uint64_t shard = record.id >> 56;
+                if (shard < most_shards)
+                    highest_[shard] = std::max(highest_[shard], record.id & ((std::uint64_t{1} << 56) - 1));
+                break;
+            }
+            case RecordType::settle:
+                for (unsigned i = 0; i < record.count; ++i) {
+                    const auto run = load<Run>(fields + i * sizeof(Run));
+                    living_.settle(record.id, run.first, run.count);
+                }
+                break;
+            case RecordType::mark:
+                for (unsigned i = 0; i < record.count; ++i) {
+                    const auto run = load<Run>(fields + i * sizeof(Run));
+                    living_.mark(record.id, run.first, run.count, record.times);
+                }
+                break;
+            case RecordType::commit: break;
+        }
+        at += record.length;
+    }
+}
+
+void Writer::sync() {
+    files_.sync(file_);
+    synced_sequence_ = sequence_ - 1;
+    unsynced_ = false;
+}
+
+void Writer::tell(const Round& round) {
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        streams_[i]->safe_publishes.store(round.publishes[i], std::memory_order_release);
+        streams_[i]->safe_settles.store(round.settles[i], std::memory_order_release);
+    }
+}
+
+Writer::Clock::time_point Writer::next_due() const {
+    return unsynced_ ? unsynced_since_ + options_.settle_delay : Clock::time_point::max();
+}
+
+void Writer::finish() {
+    while (step(Clock::time_point::max() - std::chrono::hours(1))) {
+    }
+    if (file_ == -1) return;
+    Round round;
+    round.settles = written_settles_;
+    round.publishes = written_publishes_;
+    if (unsynced_) {
+        sync();
+        tell(round);
+    }
+    if (segments_.back().size + sizeof(BatchHead) > segments_.back().capacity) return;
+    copies_.clear();
+    write_batch(round);
+    sync();
+}
+
+// ---- Segments.
+
+std::uint64_t Writer::take_spare(std::uint64_t size, const std::string& name) {
+    if (size <= options_.segment_size && !spares_.empty()) {
+        files_.rename(spares_.back(), name);
+        spares_.pop_back();
+        file_ = files_.open(name);
+        return files_.size(file_);
+    }
+    size = std::max(size, options_.segment_size);
+    file_ = files_.create(name, size);
+    return size;
+}
+
+void Writer::roll(std::uint64_t least) {
+    if (file_ != -1) {
+        // The head of the next one says where this one ended, so it must be there.
+        if (unsynced_ && options_.fault != WriterOptions::Fault::roll_without_sync) sync();
+        files_.close(file_);
+        file_ = -1;
+        previous_end_ = segments_.back().size;
+    }
+    const std::uint64_t previous = segments_.empty() ? 0 : segments_.back().number;
+    const std::uint64_t number = next_segment_++;
+    const std::uint64_t capacity = take_spare(padded(batches_at + least), segment_name(number));
+    if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
+
+    SegmentHead head{};
+    head.magic = SegmentHead::expected_magic;
+    head.journal = journal_;
+    head.segment = number;
+    head.sequence = sequence_;
+    head.previous = previous;
+    head.previous_end = previous == 0 ? 0 : previous_end_;
+    head.oldest = segments_.empty() ? number : segments_.front().number;
+    std::copy(highest_.begin(), highest_.end(), head.highest);
+    head.checksum = checksum_of(head);
+    seed_ = seed_of(journal_, number);
+    segments_.push_back({number, batches_at, capacity});
+    octets_ += batches_at;
+    // With the first batch it is synced.
+    iovec piece{&head, sizeof head};
+    files_.write(file_, 0, {&piece, 1});
+}
+
+// ---- Reclaim: space comes back at the oldest segment only, so that a settle is never forgotten before its
+// message.
+
+bool Writer::reclaim_due() const {
+    if (segments_.size() <= untouched_segments || living_.in_segment(segments_.front().number) == 0)
+        return false;
+    return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
+}
+
+void Writer::scan(std::uint64_t budget) {
+    const Segment& oldest = segments_.front();
+    if (scanned_ == -1) {
+        scanned_ = files_.open(segment_name(oldest.number));
+        scan_at_ = batches_at;
+        scan_buffer_.clear();
+    }
+    std::uint64_t buffer_at = scan_at_;  // in the segment, of the buffer's first octet
+    std::size_t used = 0;
+    std::string& buffer = scan_buffer_;
+    buffer.clear();
+    const auto have = [&](std::uint64_t size) {
+        if (buffer.size() - used >= size) return true;
+        buffer.erase(0, used);
+        buffer_at += used;
+        used = 0;
+        const std::size_t before = buffer.size();
+        const std::uint64_t left = oldest.size - buffer_at - before;
+        buffer.resize(before + std::min<std::uint64_t>(std::max<std::uint64_t>(read_size, size), left));
+        const std::size_t got = files_.read(scanned_, buffer_at + before,
+                                            std::span(buffer.data() + before, buffer.size() - before));
+        buffer.resize(before + got);
+        return buffer.size() >= size;
+    };
+    const std::uint64_t stop = scan_at_ + budget;
+    while (scan_at_ < oldest.size && scan_at_ < stop && living_.in_segment(oldest.number) != 0) {
+        if (!have(sizeof(BatchHead))) break;
+        if (load<std::uint32_t>(buffer.data() + used) == BatchHead::expected_magic) {
+            used += sizeof(BatchHead);
+        } else {
+            if (!have(sizeof(RecordHead))) break;
+            const auto length = load<std::uint32_t>(buffer.data() + used);
+            if (length < sizeof(RecordHead) || length % 8 != 0 || !have(length)) {
+                // A damaged batch, which recovery went around: on to the next octets that make sense.
+                used += 8;
+            } else {
+                copy_record(buffer.data() + used, buffer_at + used);
+                used += length;
+            }
+        }
+        scan_at_ = buffer_at + used;
+    }
+    if (scan_at_ >= oldest.size) scan_at_ = oldest.size;
+}
+
+void Writer::copy_record(const char* record, std::uint64_t at) {
+    const auto head = load<RecordHead>(record);
+    if (head.type != RecordType::publish || !living_.is_at(head.id, {segments_.front().number, at})) return;
+    std::vector<StoredQueue> recorded(head.count);
+    std::memcpy(recorded.data(), record + sizeof head, head.count * sizeof(StoredQueue));
+    const std::vector<Living::Holder> holders = living_.holders(head.id, recorded);
+
+    const std::size_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
+    const std::size_t size = head.length - (head.count - holders.size()) * sizeof(StoredQueue);
+    const std::size_t start = copies_.size();
+    copies_.resize(start + size);
+    char* to = copies_.data() + start;
+    RecordHead copy = head;
+    copy.count = static_cast<std::uint16_t>(holders.size());
+    std::memcpy(to, &copy, sizeof copy);
+    for (std::size_t i = 0; i < holders.size(); ++i)
+        std::memcpy(to + sizeof copy + i * sizeof(StoredQueue), &holders[i].queue, sizeof(StoredQueue));
+    std::memcpy(to + sizeof copy + holders.size() * sizeof(StoredQueue), record + fields_at,
+                head.length - fields_at);
+    seal_record(to, static_cast<std::uint32_t>(size));
+
+    for (const Living::Holder& holder : holders) {
+        if (holder.deliveries == 0) continue;
+        constexpr std::size_t mark_size = sizeof(RecordHead) + sizeof(Run);
+        const std::size_t mark_at = copies_.size();
+        copies_.resize(mark_at + mark_size);
+        const RecordHead mark{.length = 0,
+                              .checksum = 0,
+                              .type = RecordType::mark,
+                              .zero = 0,
+                              .count = 1,
+                              .times = holder.deliveries,
+                              .id = holder.queue};
+        const Run run{head.id, 1};
+        std::memcpy(copies_.data() + mark_at, &mark, sizeof mark);
+        std::memcpy(copies_.data() + mark_at + sizeof mark, &run, sizeof run);
+        seal_record(copies_.data() + mark_at, mark_size);
+    }
+}
+
+bool Writer::remove_oldest() {
+    bool removed = false;
+    while (segments_.size() > untouched_segments && living_.in_segment(segments_.front().number) == 0) {
+        // What settled or copied its messages must be there before it goes; each removal is there before the
+        // next.
+        if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
+            sync();
+            Round round;
+            round.settles = written_settles_;
+            round.publishes = written_publishes_;
+            tell(round);
+        }
+        const Segment oldest = segments_.front();
+        if (scanned_ != -1) files_.close(std::exchange(scanned_, -1));
+        const std::string name = segment_name(oldest.number);
+        if (spares_.size() < options_.spare_segments && oldest.capacity == options_.segment_size) {
+            std::string spare = "spare-" + std::to_string(next_spare_++);
+            files_.rename(name, spare);
+            spares_.push_back(std::move(spare));
+        } else {
+            files_.remove(name);
+        }
+        if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
+        segments_.pop_front();
+        octets_ -= oldest.size;
+        removed = true;
+    }
+    return removed;
+}
+
+}  // namespace trilby::broker::journal

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/journal/files.hpp"
+#include "broker/journal/format.hpp"
+#include "broker/journal/living.hpp"
+#include "broker/journal/stream.hpp"
+
+namespace trilby::broker::journal {
+
+/// One shard's end of the journal: two streams to the writer, and how far the disk has them.
+struct ShardStreams {
+    Stream publishes;
+    Stream settles;
+    /// Positions of the streams up to which everything is on the disk. The writer's to set.
+    alignas(64) std::atomic<std::uint64_t> safe_publishes{0};
+    std::atomic<std::uint64_t> safe_settles{0};
+};
+
+/// What recovery found, and where writing goes on.
+struct State {
+    std::uint64_t journal = 0;  // 0: there was none
+    std::uint64_t next_segment = 1;
+    std::uint64_t next_sequence = 1;
+    std::uint64_t previous_end = 0;  // of the last segment
+    std::array<std::uint64_t, most_shards>
+        highest{};  // message ids given, by shard, without the shard's bits
+    std::uint64_t last_stamp = 0;
+    struct Segment {
+        std::uint64_t number;
+        std::uint64_t size;  // octets used
+    };
+    std::vector<Segment> segments;  // all that may still hold something living, oldest first
+    Living living;
+};
+
+struct WriterOptions {
+    std::uint64_t segment_size = std::uint64_t{16} << 20;
+    std::uint64_t scan_at_least = std::uint64_t{1}
+                                  << 20;  // octets of reclaim in a round that has nothing else
+    std::size_t spare_segments = 2;
+    std::chrono::milliseconds settle_delay{100};  // settles alone are synced after so long
+    /// Mutants, for the test that shows that it finds them.
+    enum class Fault : std::uint8_t {
+        none,
+        confirm_before_sync,
+        no_directory_sync,
+        roll_without_sync,
+        remove_before_sync,
+        publishes_looked_at_first,
+    };
+    Fault fault = Fault::none;
+    std::function<void()> between_looks;  // called between the looks at the settles and at the publishes
+};
+
+/// The journal's one writer: takes what all shards have, writes it as one batch, syncs, and says how far it
+/// is safe. One thread. `step` throws std::system_error when the disk fails, and the journal is over then:
+/// nothing more may be promised, for what a failed sync has lost a second one does not bring back.
+class Writer {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    /// `streams` by shard. Starts a segment of its own when there is something to write.
+    Writer(Files& files, std::vector<ShardStreams*> streams, State state, WriterOptions options);
+    ~Writer();
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+
+    /// One round; false: there was nothing to do. Afterwards `moved` shards have a new safe position.
+    bool step(Clock::time_point now);
+    /// When `step` has something to do without anything new: settles to be synced. max(): never.
+    Clock::time_point next_due() const;
+    /// Syncs what was written, and says so in an empty batch, so that recovery can tell a torn batch from a
+    /// rotten one.
+    void finish();
+
+    // ---- For who watches it; the writer's thread.
+
+    std::uint64_t octets() const { return octets_; }
+    std::uint64_t living_octets() const { return living_.octets(); }
+    std::size_t segments() const { return segments_.size(); }
+
+  private:
+    struct Segment {
+        std::uint64_t number;
+        std::uint64_t size;      // octets used, its head included
+        std::uint64_t capacity;  // of the file
+    };
+    struct Round {
+        std::vector<std::uint64_t> settles, publishes;  // positions, by shard
+        std::uint64_t size = 0;
+        bool promises = false;
+    };
+
+    bool snapshot(Round& round);
+    void roll(std::uint64_t least);
+    std::uint64_t take_spare(std::uint64_t size, const std::string& name);
+    void write_batch(Round& round);
+    void sync();
+    void apply(const char* records, std::size_t size, std::uint64_t offset);
+    bool reclaim_due() const;
+    void scan(std::uint64_t budget);
+    void copy_record(const char* record, std::uint64_t at);
+    bool remove_oldest();
+    void tell(const Round& round);
+
+    Files& files_;
+    const std::vector<ShardStreams*> streams_;
+    const WriterOptions options_;
+    std::uint64_t journal_;
+    std::uint64_t next_segment_;
+    std::uint64_t sequence_;
+    std::uint64_t synced_sequence_;
+    std::uint64_t previous_end_;
+    std::array<std::uint64_t, most_shards> highest_;
+    Living living_;
+    std::deque<Segment> segments_;
+    std::uint64_t octets_ = 0;  // of all segments, used
+    Files::File file_ = -1;     // of the last segment; -1: it was not begun by this writer
+    std::uint32_t seed_ = 0;
+    bool unsynced_ = false;
+    Clock::time_point unsynced_since_{};
+    std::vector<std::uint64_t> written_settles_, written_publishes_;
+    std::vector<std::string> spares_;
+    std::uint64_t next_spare_ = 1;
+
+    // Reclaim: how far the oldest segment was scanned, and what of it is to be written again in this round.
+    Files::File scanned_ = -1;
+    std::uint64_t scan_at_ = 0;
+    std::string scan_buffer_;
+    std::string copies_;
+
+    std::vector<iovec> pieces_;
+};
+
+}  // namespace trilby::broker::journal
