@@ -12,10 +12,16 @@ namespace trilby::broker {
 /// references taken here need no atomic addition.
 class Arrival {
   public:
-    Arrival(const Publication& publication, MessagePool& pool) : publication_(publication), pool_(pool) {}
+    /// `stored`: its id in the journal, or 0.
+    Arrival(const Publication& publication, MessagePool& pool, std::uint64_t stored = 0)
+        : publication_(publication), pool_(pool), stored_(stored) {}
     /// Of a message that exists already; the caller's reference stays the caller's.
     Arrival(Message* message, MessagePool& pool)
-        : publication_(message->publication()), pool_(pool), message_(message), shared_(true) {}
+        : publication_(message->publication()),
+          pool_(pool),
+          stored_(message->stored),
+          message_(message),
+          shared_(true) {}
     ~Arrival() {
         if (message_ == nullptr || shared_) return;
         const std::uint32_t references = message_->references.load(std::memory_order_relaxed);
@@ -29,6 +35,7 @@ class Arrival {
     Arrival& operator=(const Arrival&) = delete;
 
     const Publication& publication() const { return publication_; }
+    std::uint64_t stored() const { return stored_; }
     /// Null while nobody had to keep it.
     Message* message() const { return message_; }
 
@@ -36,6 +43,7 @@ class Arrival {
     Message* borrow() {
         if (message_ == nullptr) {
             message_ = pool_.copy(publication_);
+            message_->stored = stored_;
             publication_ = message_->publication();
         }
         return message_;
@@ -55,6 +63,7 @@ class Arrival {
   private:
     Publication publication_;
     MessagePool& pool_;
+    const std::uint64_t stored_;
     Message* message_ = nullptr;
     const bool shared_ = false;
 };

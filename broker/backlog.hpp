@@ -43,6 +43,16 @@ class Backlog {
         return number;
     }
 
+    /// At the end, ready, as it was before the broker stopped. What was delivered then stood before all that
+    /// was not.
+    void restore(Message* message, bool redelivered) {
+        add(message);
+        while (redelivered && cursor_ != entries_.end()) {
+            --ready_;
+            give_back(cursor_++);
+        }
+    }
+
     /// The first ready entry, which is then handed out. There must be one.
     Entry hand_out() {
         --ready_;

@@ -100,7 +100,7 @@ std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) 
         if (!checked) return Failure(checked.error());
         if (!imported.queues.emplace(*vhost, queue.name).second) continue;
         const QueueId id = new_queue_id(queue.id);
-        queue.id = std::to_underlying(id) >> slot_bits;
+        queue.id = stored_id(id);
         changes.push_back(
             change::DeclareQueue{.id = id,
                                  .vhost = *vhost,

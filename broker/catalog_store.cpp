@@ -52,10 +52,6 @@ std::vector<std::string> split(const std::string& text) {
     return words;
 }
 
-std::int64_t stored_id(QueueId id) {
-    return static_cast<std::int64_t>(std::to_underlying(id) >> slot_bits);
-}
-
 bool is_predeclared(std::string_view exchange) {
     return exchange.starts_with("amq.") || exchange.empty();
 }
@@ -317,8 +313,8 @@ void CatalogStore::stage_one(const change::DeclareQueue& declared, const View& v
     if (!declared.durable) return;
     begin();
     statements_->add_queue()
-        .bind(stored_id(declared.id), view.vhost(declared.vhost).name, declared.name, declared.auto_delete,
-              declared.arguments)
+        .bind(static_cast<std::int64_t>(stored_id(declared.id)), view.vhost(declared.vhost).name,
+              declared.name, declared.auto_delete, declared.arguments)
         .run();
 }
 
@@ -327,7 +323,7 @@ void CatalogStore::stage_one(const change::DeleteQueue& deleted, const View& vie
     if (queue == nullptr || !queue->durable) return;
     begin();
     statements_->delete_bindings_to().bind(view.vhost(queue->vhost).name, queue->name, true).run();
-    statements_->delete_queue().bind(stored_id(deleted.id)).run();
+    statements_->delete_queue().bind(static_cast<std::int64_t>(stored_id(deleted.id))).run();
 }
 
 namespace {

@@ -10,7 +10,8 @@ namespace trilby::broker {
 using protocol::ChannelReply;
 using protocol::ConnectionReply;
 
-Channel::Channel(Session& session, std::uint16_t number) : session_(session), number_(number) {
+Channel::Channel(Session& session, std::uint16_t number)
+    : session_(session), number_(number), serial_(session.shard().new_serial()) {
     origins_.resize(1);
 }
 
@@ -171,10 +172,26 @@ Channel::Outcome Channel::confirm_select(const protocol::confirm::Select& method
 
 void Channel::confirm() {
     confirm_due_ = false;
-    if (confirmed_ == published_ || state_ == State::closing) return;
-    session_.send(number_,
-                  protocol::basic::Ack{.delivery_tag = published_, .multiple = published_ - confirmed_ > 1});
-    confirmed_ = published_;
+    if (state_ == State::closing) return;
+    if (journal::End* journal = shard().journal();
+        journal != nullptr && stored_to_ > journal->safe_publishes()) {
+        if (published_ > awaited_) shard().confirm_when_safe(session_.id(), number_, serial_, published_);
+        awaited_ = published_;
+    } else {
+        confirmable_ = published_;
+    }
+    if (confirmed_ == confirmable_) return;
+    session_.send(number_, protocol::basic::Ack{.delivery_tag = confirmable_,
+                                                .multiple = confirmable_ - confirmed_ > 1});
+    confirmed_ = confirmable_;
+}
+
+void Channel::confirm_to(DeliveryTag tag) {
+    if (tag <= confirmable_) return;
+    confirmable_ = tag;
+    if (confirm_due_) return;
+    confirm_due_ = true;
+    session_.confirm_at_end_of_turn(*this);
 }
 
 // ---- What checks have in common.

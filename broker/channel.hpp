@@ -67,8 +67,12 @@ class Channel {
     void give_up();
     /// Closes the channel if its oldest delivery has waited longer than the consumer timeout.
     void check_consumer_timeout();
-    /// Writes the confirms of this turn.
+    /// Writes the confirms of this turn, of what is safe.
     void confirm();
+    /// The disk has everything that was published up to this number.
+    void confirm_to(DeliveryTag tag);
+    /// Tells this channel from another one of the same number.
+    std::uint64_t serial() const { return serial_; }
     /// The connection's output is full, or has room again.
     void hold_consumers(bool held);
 
@@ -97,6 +101,7 @@ class Channel {
         std::uint32_t origin = 0;  // 0: nothing here
         std::uint32_t in_transaction : 1 = 0;
         std::uint32_t delivered_at : 31 = 0;  // seconds of the steady clock
+        std::uint64_t stored = 0;             // the message's id in the journal
         bool operator==(const Unacknowledged&) const = default;
     };
     /// A route as the last publish found it: valid while the view's generation and the names are the same.
@@ -196,6 +201,9 @@ class Channel {
     Outcome basic_recover(bool requeue, bool reply);
     Outcome tx_select();
     Outcome tx_commit();
+    /// Hands the journal what of the transaction has to survive; the position to wait for, if anything has.
+    std::optional<std::uint64_t> store(Transaction& transaction);
+    void carry_out(Transaction& transaction);
     Outcome tx_rollback();
     void requeue_all();
 
@@ -208,11 +216,13 @@ class Channel {
     void route(const Publication& publication, std::uint8_t flags, protocol::TableView headers);
     void send_to(const Publication& publication, std::uint8_t flags,
                  std::span<const routing::QueueIndex> queues);
+    /// Its id in the journal; 0: it has not to survive.
+    std::uint64_t store(const Publication& publication, std::span<const routing::QueueIndex> queues);
     /// False if the routing key is not the name of a direct reply.
     bool send_direct_reply(const Publication& publication);
 
     // channel_deliver.cpp
-    DeliveryTag number_delivery(Origin& origin, EntryNumber entry);
+    DeliveryTag number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored);
     void write_get_ok(DeliveryTag tag, const Answer& answer);
     void return_unroutable(const Publication& publication);
     void write_content(std::string_view method, std::string_view names, std::string_view after_names,
@@ -229,7 +239,11 @@ class Channel {
     std::uint32_t granted_ = 0;           // of it, at queues and not yet used
     std::uint32_t got_ = 0;               // unacknowledged of basic.get, which it does not count
     std::uint64_t published_ = 0;         // since confirm.select
+    std::uint64_t confirmable_ = 0;       // of these, safe
     std::uint64_t confirmed_ = 0;
+    std::uint64_t awaited_ = 0;    // published up to here, and waiting for the disk
+    std::uint64_t stored_to_ = 0;  // position in the journal behind the last publish that it got
+    const std::uint64_t serial_;
     std::string last_queue_;  // the queue that an empty name means
     Content content_;
     LastExchange last_exchange_;

@@ -162,7 +162,7 @@ Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
                   if (no_ack) {
                       tag = unacknowledged_.skip();
                   } else {
-                      tag = number_delivery(origin_of_gets(id, home), answer.entry);
+                      tag = number_delivery(origin_of_gets(id, home), answer.entry, answer.message->stored);
                       ++got_;
                   }
                   write_get_ok(tag, answer);
@@ -252,8 +252,9 @@ void Channel::grant_returned(Origin& origin, std::int64_t messages) {
 }
 
 void Channel::distribute_grants() {
-    // A grant to a near queue is used while this runs, what it could not use comes back, and it may ask again:
-    // the loop sees all that. If each began another loop, they would go as deep as there are consumers.
+    // A grant to a near queue is used while this runs, what it could not use comes back, and it may ask
+    // again: the loop sees all that. If each began another loop, they would go as deep as there are
+    // consumers.
     if (std::exchange(distributing_, true)) return;
     while (channel_prefetch_ != 0 && !wanting_.empty()) {
         const std::size_t used = unacknowledged_.size() - got_ + granted_;

@@ -13,19 +13,21 @@ using protocol::frame_head_size;
 using protocol::FrameType;
 using protocol::store_big_endian;
 
-DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry) {
+DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored) {
     ++origin.unacknowledged;
     const auto seconds =
         std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
     return unacknowledged_.push_back({.entry = entry,
                                       .origin = origin.index,
                                       .in_transaction = 0,
-                                      .delivered_at = static_cast<std::uint32_t>(seconds) & 0x7FFFFFFF});
+                                      .delivered_at = static_cast<std::uint32_t>(seconds) & 0x7FFFFFFF,
+                                      .stored = stored});
 }
 
 void Channel::deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry,
                       bool redelivered) {
-    const DeliveryTag tag = origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry);
+    const DeliveryTag tag =
+        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, message->stored);
     if (origin.granted > 0) {
         --origin.granted;
         --granted_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -221,7 +222,8 @@ void Channel::send_to(const Publication& publication, std::uint8_t flags,
                       std::span<const routing::QueueIndex> queues) {
     if (mode_ == Mode::transaction) {
         Arrival arrival(publication, shard().messages());
-        Transaction::Publish publish{arrival.keep(), (flags & mandatory) != 0, {}};
+        Transaction::Publish publish{
+            arrival.keep(), (flags & mandatory) != 0, is_persistent(publication.properties()), {}};
         for (const routing::QueueIndex queue : queues)
             publish.queues.push_back(shard().view().queue(queue).id);
         transaction_->publishes.push_back(std::move(publish));
@@ -230,8 +232,8 @@ void Channel::send_to(const Publication& publication, std::uint8_t flags,
     if (queues.empty()) {
         if (!send_direct_reply(publication) && (flags & mandatory) != 0) return_unroutable(publication);
     } else {
-        Arrival arrival(publication, shard().messages());
-        bool room = true;
+        Arrival arrival(publication, shard().messages(), store(publication, queues));
+        bool room = arrival.stored() == 0 || !shard().journal()->full();
         for (const routing::QueueIndex queue : queues)
             room = shard().enqueue(shard().view().queue(queue), arrival) && room;
         if (!room) session_.wait_for_room();
@@ -243,6 +245,22 @@ void Channel::send_to(const Publication& publication, std::uint8_t flags,
             session_.confirm_at_end_of_turn(*this);
         }
     }
+}
+
+std::uint64_t Channel::store(const Publication& publication, std::span<const routing::QueueIndex> queues) {
+    if (shard().journal() == nullptr || !is_persistent(publication.properties())) return 0;
+    std::array<journal::StoredQueue, 64> few;
+    std::vector<journal::StoredQueue> many;
+    if (queues.size() > few.size()) many.resize(queues.size());
+    const std::span<journal::StoredQueue> durable = many.empty() ? std::span(few) : std::span(many);
+    std::size_t count = 0;
+    for (const routing::QueueIndex place : queues)
+        if (const QueueInfo& queue = shard().view().queue(place); queue.durable)
+            durable[count++] = stored_id(queue.id);
+    if (count == 0) return 0;
+    const std::uint64_t id = shard().journal()->publish(durable.first(count), publication);
+    stored_to_ = shard().journal()->publish_position();
+    return id;
 }
 
 bool Channel::send_direct_reply(const Publication& publication) {

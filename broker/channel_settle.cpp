@@ -104,8 +104,48 @@ Channel::Outcome Channel::tx_select() {
 Channel::Outcome Channel::tx_commit() {
     if (mode_ != Mode::transaction)
         return fail(ChannelReply::precondition_failed, "channel is not transactional");
-    const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
-    for (const Transaction::Publish& publish : transaction->publishes) {
+    const std::shared_ptr<Transaction> transaction =
+        std::exchange(transaction_, std::make_unique<Transaction>());
+    const auto position = store(*transaction);
+    if (!position) {
+        carry_out(*transaction);
+        return {};
+    }
+    // Nobody sees any of it before it is safe.
+    shard().answer_when_safe(*position, session_.ask(this, protocol::tx::Commit::id,
+                                                     [this, transaction](const Answer&) -> Outcome {
+                                                         carry_out(*transaction);
+                                                         return {};
+                                                     }));
+    return {};
+}
+
+std::optional<std::uint64_t> Channel::store(Transaction& transaction) {
+    journal::End* journal = shard().journal();
+    if (journal == nullptr) return std::nullopt;
+    journal::End::Unit unit(*journal);
+    std::vector<journal::StoredQueue> durable;
+    for (const Transaction::Publish& publish : transaction.publishes) {
+        if (!publish.persistent) continue;
+        durable.clear();
+        for (const QueueId id : publish.queues)
+            if (const QueueInfo* queue = shard().view().queue(id); queue != nullptr && queue->durable)
+                durable.push_back(stored_id(id));
+        if (!durable.empty()) publish.message->stored = unit.publish(durable, publish.message->publication());
+    }
+    for (const auto& [tag, settlement] : transaction.settlements) {
+        const Unacknowledged& one = *unacknowledged_.find(tag);
+        if (settlement == Settlement::requeue || one.stored == 0) continue;
+        const QueueId id = origins_[one.origin]->queue;
+        if (const QueueInfo* queue = shard().view().queue(id); queue != nullptr && queue->durable)
+            unit.settle(stored_id(id), one.stored);
+    }
+    if (unit.empty()) return std::nullopt;
+    return journal->commit(std::move(unit));
+}
+
+void Channel::carry_out(Transaction& transaction) {
+    for (const Transaction::Publish& publish : transaction.publishes) {
         if (publish.queues.empty() && publish.mandatory) return_unroutable(publish.message->publication());
         Arrival arrival(publish.message, shard().messages());
         bool room = true;
@@ -115,13 +155,12 @@ Channel::Outcome Channel::tx_commit() {
         if (!room) session_.wait_for_room();
         shard().messages().release(publish.message);
     }
-    for (const auto& [tag, settlement] : transaction->settlements) {
+    for (const auto& [tag, settlement] : transaction.settlements) {
         Runs run(*this, settlement);
         run.add(unacknowledged_.take(tag));
     }
     distribute_grants();
     session_.send(number_, protocol::tx::CommitOk{});
-    return {};
 }
 
 Channel::Outcome Channel::tx_rollback() {

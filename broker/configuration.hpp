@@ -50,8 +50,9 @@ struct Configuration {
     std::filesystem::path data_directory = default_data_directory();
     std::optional<std::filesystem::path> definitions;
     unsigned threads = 0;  // 0: as many as there are cores
-    /// So many more connections than the emptiest shard may be where the latest one was placed. A message that changes
-    /// shards costs about twice the CPU, and connections that come together often talk to each other. 1: spread evenly.
+    /// So many more connections than the emptiest shard may be where the latest one was placed. A message
+    /// that changes shards costs about twice the CPU, and connections that come together often talk to each
+    /// other. 1: spread evenly.
     unsigned connections_together = 8;
     MemoryWatermark memory_watermark;
 

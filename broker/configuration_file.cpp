@@ -226,7 +226,8 @@ constexpr std::array keys{
     Key{"memory_watermark", [](Value v, Configuration& c) { v.read(c.memory_watermark); }},
     Key{"server_version", [](Value v, Configuration& c) { v.read_version(c.server_version); }},
     Key{"threads", [](Value v, Configuration& c) { v.read(c.threads, 0, most_threads); }},
-    Key{"connections_together", [](Value v, Configuration& c) { v.read(c.connections_together, 1, 1'000'000); }},
+    Key{"connections_together",
+        [](Value v, Configuration& c) { v.read(c.connections_together, 1, 1'000'000); }},
 };
 
 /// How many letters are to be changed, added or removed.

@@ -18,6 +18,8 @@ class DataDirectory {
     const std::filesystem::path& path() const { return path_; }
     /// Its file of definitions.
     std::filesystem::path catalog() const { return path_ / "catalog.sqlite"; }
+    /// Its folder of messages.
+    std::filesystem::path journal() const { return path_ / "journal"; }
 
   private:
     std::filesystem::path path_;

@@ -32,6 +32,11 @@ constexpr ShardIndex shard_of(ConsumerId id) {
     return static_cast<ShardIndex>(std::to_underlying(id) >> 56);
 }
 
+/// A queue's number for life, which outlasts the broker if the queue is durable.
+constexpr std::uint64_t stored_id(QueueId id) {
+    return std::to_underlying(id) >> slot_bits;
+}
+
 /// The place of a message in its queue: counts up, never reused within the queue.
 using EntryNumber = std::uint64_t;
 /// Per channel, from 1; in basic.ack, 0 with multiple means all so far.

@@ -45,6 +45,7 @@ struct Message {
     std::uint16_t names_size;
     std::uint8_t home;        // the shard whose pool it came from
     std::uint8_t size_class;  // of that pool; MessagePool::huge when it is a block of its own
+    std::uint64_t stored;     // its id in the journal; 0: it is not there
 
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
@@ -58,7 +59,7 @@ struct Message {
     }
     void hold(std::uint32_t more = 1) { references.fetch_add(more, std::memory_order_relaxed); }
 };
-static_assert(sizeof(Message) == 16);
+static_assert(sizeof(Message) == 24);
 
 /// Writes `channel` over the publisher's channel numbers in a copied tail.
 inline void set_channel(char* tail, std::uint32_t header_frame_size, std::uint32_t body_size,

@@ -48,6 +48,20 @@ bool plain_properties(std::string_view flags_and_values) {
            skip_short_strings(rest, some(type | app_id | cluster_id)) && rest.empty();
 }
 
+bool is_persistent(std::string_view flags_and_values) {
+    const auto flags = protocol::load_big_endian<std::uint16_t>(flags_and_values.data());
+    if ((flags & delivery_mode) == 0) return false;
+    std::string_view rest = flags_and_values.substr(2);
+    if (!skip_short_strings(
+            rest, __builtin_popcount(flags & static_cast<unsigned>(content_type | content_encoding))))
+        return false;
+    if ((flags & headers) != 0 &&
+        (rest.size() < 4 ||
+         !skip(rest, 4 + std::size_t{protocol::load_big_endian<std::uint32_t>(rest.data())})))
+        return false;
+    return !rest.empty() && rest[0] == 2;
+}
+
 std::optional<std::string> invalid_expiration(std::string_view text) {
     const auto invalid = [&](std::string_view reason) {
         return fmt::format("invalid expiration '{}': {}", text, reason);

@@ -13,6 +13,9 @@ namespace trilby::broker {
 /// headers, no reply-to, no expiration, no user-id? Most messages are; the others are decoded.
 bool plain_properties(std::string_view flags_and_values);
 
+/// Delivery mode 2. For properties that decode.
+bool is_persistent(std::string_view flags_and_values);
+
 /// The text of the 406 for an expiration that is not a number of milliseconds from 0 to ten years; none if it
 /// is.
 std::optional<std::string> invalid_expiration(std::string_view expiration);

@@ -109,6 +109,7 @@ Message* MessagePool::allocate(std::size_t names_size, std::uint32_t header_fram
     message->names_size = static_cast<std::uint16_t>(names_size);
     message->home = shard_;
     message->size_class = index;
+    message->stored = 0;
     return message;
 }
 

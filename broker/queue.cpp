@@ -20,6 +20,7 @@ void Queue::publish(Arrival& arrival) {
     --consumer->credit;
     --consumer->grants;
     if (consumer->near != nullptr && consumer->no_ack) {
+        forget(arrival.stored());
         shard_.deliver_near(*consumer->near, arrival);
         consumers_.turn(*consumer);
         return;
@@ -27,14 +28,24 @@ void Queue::publish(Arrival& arrival) {
     Message* message = arrival.keep();
     consumer->window -= static_cast<std::int64_t>(message->weight());
     const EntryNumber entry = consumer->no_ack ? 0 : backlog_.add_handed_out(message);
+    consumer->no_ack ? forget(message->stored) : note_delivery(message->stored);
     shard_.deliver(*consumer, id_, message, entry, false);
     consumers_.turn(*consumer);
+}
+
+void Queue::forget(std::uint64_t stored) {
+    if (stored != 0 && durable_) shard_.journal()->settle(stored_id(id_), stored);
+}
+
+void Queue::note_delivery(std::uint64_t stored) {
+    if (stored != 0 && durable_) shard_.journal()->mark(stored_id(id_), stored);
 }
 
 void Queue::hand_over(Consumer& consumer, const Backlog::Entry& entry) {
     --consumer.credit;
     --consumer.grants;
     consumer.window -= static_cast<std::int64_t>(entry.message->weight());
+    consumer.no_ack ? forget(entry.message->stored) : note_delivery(entry.message->stored);
     shard_.deliver(consumer, id_, entry.message, entry.number, entry.redelivered);
     consumers_.turn(consumer);
 }
@@ -128,6 +139,7 @@ void Queue::settle(ConsumerId id, EntryNumber first, std::uint32_t count, Settle
         if (settlement == Settlement::requeue) {
             backlog_.give_back(number);
         } else if (Message* message = backlog_.settle(number)) {
+            forget(message->stored);
             shard_.messages().release(message);
         }
     }
@@ -141,13 +153,18 @@ void Queue::settle(ConsumerId id, EntryNumber first, std::uint32_t count, Settle
 std::optional<Queue::Got> Queue::get(bool no_ack) {
     if (backlog_.ready() == 0) return std::nullopt;
     const Backlog::Entry entry = no_ack ? backlog_.remove_first() : backlog_.hand_out();
+    no_ack ? forget(entry.message->stored) : note_delivery(entry.message->stored);
     if (!no_ack) entry.message->hold();
     return Got{entry.message, entry.number, entry.redelivered};
 }
 
 std::uint32_t Queue::purge() {
     const std::uint32_t count = ready();
-    while (backlog_.ready() != 0) shard_.messages().release(backlog_.remove_first().message);
+    while (backlog_.ready() != 0) {
+        Message* message = backlog_.remove_first().message;
+        forget(message->stored);
+        shard_.messages().release(message);
+    }
     return count;
 }
 
@@ -160,7 +177,10 @@ void Queue::stop() {
         consumers_.remove(*any);
     }
     granted_consumers_ = 0;
-    backlog_.clear([&](Message* message) { shard_.messages().release(message); });
+    backlog_.clear([&](Message* message) {
+        forget(message->stored);
+        shard_.messages().release(message);
+    });
 }
 
 }  // namespace trilby::broker

@@ -20,12 +20,16 @@ enum class Settlement : std::uint8_t { acknowledge, requeue, reject };
 /// as well.
 class Queue {
   public:
-    Queue(Shard& shard, QueueId id, bool auto_delete) : shard_(shard), id_(id), auto_delete_(auto_delete) {}
+    Queue(Shard& shard, QueueId id, bool auto_delete, bool durable)
+        : shard_(shard), id_(id), auto_delete_(auto_delete), durable_(durable) {}
     ~Queue();
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
 
     QueueId id() const { return id_; }
+
+    /// Before anybody consumes: a message of the journal, in order; takes over a reference.
+    void restore(Message* message, bool redelivered) { backlog_.restore(message, redelivered); }
 
     /// Hands the message to a consumer at once if nothing waits before it and one can take it, else keeps it.
     void publish(Arrival& arrival);
@@ -67,6 +71,10 @@ class Queue {
     bool stopped() const { return stopped_; }
 
   private:
+    /// The journal is told that this queue holds the message no longer.
+    void forget(std::uint64_t stored);
+    /// … or that it was delivered, and will be redelivered if the broker ends before it is settled.
+    void note_delivery(std::uint64_t stored);
     void hand_over(Consumer& consumer, const Backlog::Entry& entry);
     void pump();
     void ask_for_grants();
@@ -74,6 +82,7 @@ class Queue {
     Shard& shard_;
     const QueueId id_;
     const bool auto_delete_;
+    const bool durable_;
     bool exclusively_consumed_ = false;
     bool stopped_ = false;
     std::size_t granted_consumers_ = 0;

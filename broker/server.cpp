@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <unordered_map>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -75,6 +79,7 @@ Server::Server(Configuration configuration)
     }
     for (const auto& loop : loops_) end_.add(*loop);
     load_catalog();
+    load_journal();
     listen();
 }
 
@@ -109,6 +114,59 @@ void Server::load_catalog() {
     if (configuration_.definitions || store_.empty()) store_.add(all);
     for (const std::string& line : unserved_definitions(all)) spdlog::warn("{}", line);
     for (const auto& shard : shards_) shard->apply(*changes);
+}
+
+void Server::load_journal() {
+    journal_ = std::make_unique<journal::Journal>(directory_.journal(), shards_.size());
+    for (const journal::Damage& damage : journal_->damages())
+        spdlog::error("{}: {} octets at {} are damaged ({}); the rest is used",
+                      (directory_.journal() / journal::segment_name(damage.segment)).string(), damage.size,
+                      damage.offset, damage.text);
+    struct Entry {
+        std::uint64_t stamp;
+        Message* message;
+        bool redelivered;
+    };
+    struct Restored {
+        const QueueInfo* queue;
+        std::vector<Entry> entries;
+    };
+    std::unordered_map<journal::StoredQueue, Restored> queues;
+    shards_.front()->view().each_queue([&](const QueueInfo& queue) {
+        if (queue.durable) queues.emplace(stored_id(queue.id), Restored{&queue, {}});
+    });
+    std::vector<std::pair<journal::StoredQueue, journal::MessageId>> orphans;
+    journal_->read([&](const journal::LivingMessage& living) {
+        Message* message = nullptr;
+        for (const journal::Living::Holder& holder : living.holders) {
+            const auto found = queues.find(holder.queue);
+            if (found == queues.end()) {  // it was deleted
+                orphans.emplace_back(holder.queue, living.id);
+                continue;
+            }
+            if (message == nullptr) {
+                message = shards_[found->second.queue->home]->messages().allocate(
+                    living.names_size, living.header_frame_size, living.body_size);
+                std::memcpy(message->bytes(), living.octets.data(), living.octets.size());
+                message->stored = living.id;
+            } else {
+                message->hold();
+            }
+            found->second.entries.push_back({living.stamp, message, holder.deliveries != 0});
+        }
+    });
+    for (const auto& [queue, message] : orphans) journal_->forget(queue, message);
+    std::uint64_t restored = 0;
+    for (auto& [id, one] : queues) {
+        std::sort(one.entries.begin(), one.entries.end(), [](const Entry& a, const Entry& b) {
+            return std::pair(a.stamp, a.message->stored) < std::pair(b.stamp, b.message->stored);
+        });
+        for (const Entry& entry : one.entries)
+            shards_[one.queue->home]->restore(one.queue->id, entry.message, entry.redelivered);
+        restored += one.entries.size();
+    }
+    if (restored != 0) spdlog::info("{} messages restored", restored);
+    for (std::size_t i = 0; i < shards_.size(); ++i) shards_[i]->keep_in(journal_->end(i));
 }
 
 void Server::listen() {
@@ -147,11 +205,19 @@ void Server::run() {
     spdlog::info("listening on {}; {} {}, publishers are blocked above {} MiB", fmt::join(addresses(), ", "),
                  loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);
 
+    journal_->start([this](std::size_t shard) { shards_[shard]->wake_if_asleep(); },
+                    [](const std::string& error) {
+                        // What a failed sync has lost no second one brings back: only the next start can
+                        // tell.
+                        spdlog::critical("the journal has failed, nothing more can be promised: {}", error);
+                        std::_Exit(1);
+                    });
     std::vector<std::jthread> threads;
     for (std::size_t i = 1; i < loops_.size(); ++i)
         threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
     loops_.front()->run();
     threads.clear();
+    journal_->stop();
     spdlog::info("stopped");
 }
 

@@ -11,6 +11,7 @@
 #include "broker/catalog_store.hpp"
 #include "broker/configuration.hpp"
 #include "broker/data_directory.hpp"
+#include "broker/journal/journal.hpp"
 #include "broker/loop.hpp"
 #include "broker/settings.hpp"
 #include "broker/shard.hpp"
@@ -36,6 +37,7 @@ class Server {
 
   private:
     void load_catalog();
+    void load_journal();
     void listen();
     void place(int socket);
     void watch_memory();
@@ -44,6 +46,7 @@ class Server {
     const Configuration configuration_;
     const DataDirectory directory_;
     CatalogStore store_;
+    std::unique_ptr<journal::Journal> journal_;
     const Settings settings_;
     std::vector<std::unique_ptr<Shard>> shards_;
     LoopsEnd end_;

@@ -140,7 +140,8 @@ void Session::on_answer(std::uint32_t number, const Answer& answer) {
     const Question asked = std::move(*found);
     // It stays open while its answer is dealt with, so that nothing else begins in between.
     if (answer.status == Answer::Status::not_stored) {
-        close_connection(protocol::ConnectionReply::internal_error, "the change cannot be stored", asked.cause);
+        close_connection(protocol::ConnectionReply::internal_error, "the change cannot be stored",
+                         asked.cause);
     } else if (auto outcome = asked.then(answer); !outcome)
         raise(find_channel(asked.channel), outcome.error(), asked.cause);
     std::erase_if(questions_, [&](const Question& one) { return one.number == number; });

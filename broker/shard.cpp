@@ -100,11 +100,39 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
                 shards_[other]->wake_if_asleep();
     }
     if (catalog_ != nullptr) catalog_->work();
+    if (journal_ != nullptr && journal_->moved()) {
+        look_at_journal();
+        some = true;
+    }
     return some || drained;
+}
+
+void Shard::restore(QueueId id, Message* message, bool redelivered) {
+    near_queue(id)->restore(message, redelivered);
+}
+
+void Shard::confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
+                              DeliveryTag tag) {
+    confirms_.push_back({journal_->publish_position(), session, channel, serial, tag});
+}
+
+void Shard::look_at_journal() {
+    journal_->look();
+    const std::uint64_t publishes = journal_->safe_publishes();
+    for (; !confirms_.empty() && confirms_.front().position <= publishes; confirms_.pop_front()) {
+        const WaitingConfirm& first = confirms_.front();
+        Session* session = sessions_.find(first.session);
+        Channel* channel = session == nullptr ? nullptr : session->find_channel(first.channel);
+        if (channel != nullptr && channel->serial() == first.serial) channel->confirm_to(first.tag);
+    }
+    const std::uint64_t settles = journal_->safe_settles();
+    for (; !commits_.empty() && commits_.front().position <= settles; commits_.pop_front())
+        reply(commits_.front().reply_to, {});
 }
 
 void Shard::end_turn() {
     messages_.flush();
+    if (journal_ != nullptr) journal_->flush();
     bool stalled = false;
     bool news = false;
     std::uint64_t wake = 0;
@@ -122,7 +150,7 @@ void Shard::end_turn() {
         for (std::size_t other = 0; wake != 0; ++other, wake >>= 1)
             if (wake & 1) shards_[other]->wake_if_asleep();
     }
-    if (!stalled && !waiting_for_room_.empty()) {
+    if (!stalled && !waiting_for_room_.empty() && (journal_ == nullptr || !journal_->full())) {
         const std::vector<ConnectionId> resumed = std::move(waiting_for_room_);
         waiting_for_room_.clear();
         for (const ConnectionId id : resumed)
@@ -131,7 +159,7 @@ void Shard::end_turn() {
 }
 
 bool Shard::has_mail() const {
-    if (!own_letters_.empty()) return true;
+    if (!own_letters_.empty() || (journal_ != nullptr && journal_->moved())) return true;
     for (const Road* road : incoming_)
         if (road != nullptr && road->has_mail()) return true;
     for (const auto& road : outgoing_)
@@ -316,7 +344,8 @@ void Shard::apply(const ChangeSet& changes) {
         if (declared == nullptr || declared->home != index_) continue;
         const std::uint32_t slot = slot_of(declared->id);
         if (queues_.size() <= slot) queues_.resize(slot + 1);
-        queues_[slot] = std::make_unique<Queue>(*this, declared->id, declared->auto_delete);
+        queues_[slot] =
+            std::make_unique<Queue>(*this, declared->id, declared->auto_delete, declared->durable);
         view_.mutable_queue(declared->id)->near = queues_[slot].get();
     }
 }

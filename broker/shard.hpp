@@ -9,6 +9,7 @@
 
 #include "broker/arrival.hpp"
 #include "broker/catalog.hpp"
+#include "broker/journal/journal.hpp"
 #include "broker/mail.hpp"
 #include "broker/mailbox.hpp"
 #include "broker/message_pool.hpp"
@@ -69,6 +70,12 @@ class Shard {
     View& view() { return view_; }
     MessagePool& messages() { return messages_; }
     ChunkPool& chunks() { return chunks_; }
+    /// Null: nothing is stored.
+    journal::End* journal() { return journal_; }
+    /// Before the threads start.
+    void keep_in(journal::End& journal) { journal_ = &journal; }
+    /// A message that the journal held when the broker started, for a queue that lives here.
+    void restore(QueueId queue, Message* message, bool redelivered);
     /// Only shard 0 has one.
     Catalog* catalog() { return catalog_.get(); }
     /// As of the start of this turn.
@@ -88,6 +95,15 @@ class Shard {
     bool stopping() const { return stopping_; }
     /// A publisher that met a full road: `Session::room_made` is called when there is room again.
     void wait_for_room(ConnectionId session) { waiting_for_room_.push_back(session); }
+    /// Calls Channel::confirm_to when the disk has the publishes that were handed over so far.
+    void confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
+                           DeliveryTag tag);
+    /// Answers when the disk has the settles up to that position.
+    void answer_when_safe(std::uint64_t position, ReplyTo reply_to) {
+        commits_.push_back({position, reply_to});
+    }
+    /// A number that no channel of this shard had before.
+    std::uint64_t new_serial() { return ++last_serial_; }
 
     // ---- Queues, near and far.
 
@@ -178,6 +194,7 @@ class Shard {
     bool enqueue_far(const QueueInfo& queue, Arrival& arrival);
     void answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to);
     void finish_queue(Queue& queue, ReplyTo reply_to);
+    void look_at_journal();
 
     void open_one(letter::ToQueue&);
     void open_one(letter::ToCatalog&);
@@ -208,6 +225,21 @@ class Shard {
     std::vector<Road*> incoming_;
     std::deque<Letter> own_letters_;
     std::vector<ConnectionId> waiting_for_room_;
+    journal::End* journal_ = nullptr;
+    struct WaitingConfirm {
+        std::uint64_t position;
+        ConnectionId session;
+        std::uint16_t channel;
+        std::uint64_t serial;
+        DeliveryTag tag;
+    };
+    std::deque<WaitingConfirm> confirms_;  // by position
+    struct WaitingCommit {
+        std::uint64_t position;
+        ReplyTo reply_to;
+    };
+    std::deque<WaitingCommit> commits_;  // by position
+    std::uint64_t last_serial_ = 0;
     bool memory_alarm_ = false;
     bool stopping_ = false;
     alignas(64) std::atomic<bool> asleep_{false};

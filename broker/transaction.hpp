@@ -16,6 +16,7 @@ struct Transaction {
     struct Publish {
         Message* message;  // with a reference
         bool mandatory;
+        bool persistent;
         std::vector<QueueId> queues;
     };
     struct Settle {

@@ -2,6 +2,7 @@
 #include "broker/journal/writer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -54,20 +55,23 @@ Writer::~Writer() {
 bool Writer::step(Clock::time_point now) {
     Round round;
     const bool news = snapshot(round);
-    copies_.clear();
-    if (reclaim_due()) scan(std::max(scan_per_octet * round.size, news ? 0 : options_.scan_at_least));
+    const std::uint64_t scanned_before = scan_at_;
+    // Copies that found no room wait for it.
+    if (copies_.empty() && reclaim_due())
+        scan(std::max(scan_per_octet * round.size, news ? 0 : options_.scan_at_least));
     const bool due = unsynced_ && now >= unsynced_since_ + options_.settle_delay;
     if (!news && copies_.empty()) {
         if (due) {
             sync();
             tell(round);
         }
-        return remove_oldest() || due;
+        return remove_oldest() || due || scan_at_ != scanned_before;
     }
     if (!unsynced_) unsynced_since_ = now;
     write_batch(round);
     if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell(round);
     const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
+    copies_.clear();
     if (round.promises || copied || due) sync();
     for (std::size_t i = 0; i < streams_.size(); ++i) {
         streams_[i]->publishes.take(round.publishes[i]);
@@ -78,6 +82,13 @@ bool Writer::step(Clock::time_point now) {
     if (!unsynced_) tell(round);
     remove_oldest();
     return true;
+}
+
+bool Writer::has_news() const {
+    return std::any_of(streams_.begin(), streams_.end(), [](const ShardStreams* shard) {
+        return shard->publishes.tail() != shard->publishes.taken() ||
+               shard->settles.tail() != shard->settles.taken();
+    });
 }
 
 bool Writer::snapshot(Round& round) {
@@ -218,7 +229,6 @@ void Writer::finish() {
         tell(round);
     }
     if (segments_.back().size + sizeof(BatchHead) > segments_.back().capacity) return;
-    copies_.clear();
     write_batch(round);
     sync();
 }
@@ -233,7 +243,12 @@ std::uint64_t Writer::take_spare(std::uint64_t size, const std::string& name) {
         return files_.size(file_);
     }
     size = std::max(size, options_.segment_size);
-    file_ = files_.create(name, size);
+    try {
+        file_ = files_.create(name, size);
+    } catch (const std::system_error& error) {
+        if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
+        throw NoSpace(error.code(), error.what());
+    }
     return size;
 }
 

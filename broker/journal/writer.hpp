@@ -9,7 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <system_error>
 #include <vector>
 
 #include "broker/journal/files.hpp"
@@ -64,6 +64,12 @@ struct WriterOptions {
     std::function<void()> between_looks;  // called between the looks at the settles and at the publishes
 };
 
+/// No room for another segment. Nothing was written; the same step may be tried again.
+class NoSpace : public std::system_error {
+  public:
+    using std::system_error::system_error;
+};
+
 /// The journal's one writer: takes what all shards have, writes it as one batch, syncs, and says how far it
 /// is safe. One thread. `step` throws std::system_error when the disk fails, and the journal is over then:
 /// nothing more may be promised, for what a failed sync has lost a second one does not bring back.
@@ -77,8 +83,10 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
-    /// One round; false: there was nothing to do. Afterwards `moved` shards have a new safe position.
+    /// One round; false: there was nothing to do. Throws NoSpace too.
     bool step(Clock::time_point now);
+    /// Has a shard handed something over since?
+    bool has_news() const;
     /// When `step` has something to do without anything new: settles to be synced. max(): never.
     Clock::time_point next_due() const;
     /// Syncs what was written, and says so in an empty batch, so that recovery can tell a torn batch from a

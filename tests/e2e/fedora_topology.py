@@ -72,7 +72,6 @@ class Topology(unittest.TestCase):
             channel.basic_publish("amq.topic", message["topic"], json.dumps(message["body"]), properties)
         self.assertEqual(self.expected, self.counts())
 
-    @unittest.expectedFailure  # nothing is stored yet
     def test_the_queues_keep_it_over_a_restart(self):
         with self.trilby("replay", str(CORPUS / "messages.jsonl")) as replay:
             self.assertEqual(0, replay.wait(120))

@@ -15,7 +15,6 @@ PROGRAM = ""
 
 
 class ServerStop(unittest.TestCase):
-    # No message is stored yet: what is expected to fail here must pass as soon as it is, and says so by passing.
     def setUp(self):
         self.broker = StartedBroker(PROGRAM)
         self.addCleanup(self.broker.stop)
@@ -52,14 +51,12 @@ class ServerStop(unittest.TestCase):
             self.assertEqual({"n": int(body)}, properties.headers)
             taken.append((int(body), method.redelivered))
 
-    @unittest.expectedFailure
     def test_confirmed_messages_survive_a_stop(self):
         queue = self.durable_queue_with(self.connect().channel(), 200)
         self.broker.terminate()
         self.broker.start()
         self.assertEqual([(number, False) for number in range(200)], self.contents(queue))
 
-    @unittest.expectedFailure
     def test_confirmed_messages_survive_a_kill(self):
         channel = self.connect().channel()
         queue = self.durable_queue_with(channel, 200)

@@ -72,7 +72,7 @@ Consumer far_consumer(std::uint64_t number, std::int64_t credit) {
 TEST_CASE("what is got and put back comes again first, marked") {
     Home home;
     {
-        Queue queue(home.shard(), QueueId{1}, false);
+        Queue queue(home.shard(), QueueId{1}, false, false);
         for (int i = 0; i < 3; ++i) home.publish(queue);
         const auto first = queue.get(false);
         REQUIRE(first);
@@ -94,7 +94,7 @@ TEST_CASE("what is got and put back comes again first, marked") {
 
 TEST_CASE("a consumer gets nothing before its window, and never more than its prefetch") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false);
+    Queue queue(home.shard(), QueueId{1}, false, false);
     for (int i = 0; i < 5; ++i) home.publish(queue);
     const Consumer consumer = far_consumer(1, 2);
     REQUIRE(queue.subscribe(consumer, false) == Queue::Subscribe::subscribed);
@@ -111,7 +111,7 @@ TEST_CASE("a consumer gets nothing before its window, and never more than its pr
 
 TEST_CASE("an exclusive consumer is alone") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false);
+    Queue queue(home.shard(), QueueId{1}, false, false);
     CHECK(queue.subscribe(far_consumer(1, 1), true) == Queue::Subscribe::subscribed);
     CHECK(queue.subscribe(far_consumer(2, 1), false) == Queue::Subscribe::in_exclusive_use);
     queue.cancel(far_consumer(1, 1).id);
@@ -121,7 +121,7 @@ TEST_CASE("an exclusive consumer is alone") {
 
 TEST_CASE("a queue that deletes itself stops with its last consumer and takes nothing afterwards") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, true);
+    Queue queue(home.shard(), QueueId{1}, true, false);
     home.publish(queue);
     queue.subscribe(far_consumer(1, 0), false);
     queue.subscribe(far_consumer(2, 0), false);
@@ -137,7 +137,7 @@ TEST_CASE("a queue that deletes itself stops with its last consumer and takes no
 
 TEST_CASE("a channel's share that a queue cannot use is given back, and asked for when there is something") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false);
+    Queue queue(home.shard(), QueueId{1}, false, false);
     Consumer consumer = far_consumer(1, Consumer::unlimited);
     consumer.granted = true;
     queue.subscribe(consumer, false);
@@ -161,7 +161,7 @@ TEST_CASE("credit, window and messages agree after any operations") {
     for (int round = 0; round < 30; ++round) {
         Home home;
         {
-            Queue queue(home.shard(), QueueId{1}, false);
+            Queue queue(home.shard(), QueueId{1}, false, false);
             std::set<EntryNumber> got;
             std::set<std::uint64_t> here;
             std::uint64_t total = 0;

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/journal/journal.hpp"
+
+#include <chrono>
+#include <system_error>
+
+#include <pthread.h>
+
+namespace trilby::broker::journal {
+
+// ---- A shard's end.
+
+MessageId End::publish(std::span<const StoredQueue> queues, const Publication& publication) {
+    const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
+    const MessageId id = next_id();
+    write_publish(streams_.publishes.reserve(size), id, stamp_, queues, publication.names, publication.tail,
+                  publication.header_frame_size, publication.body_size);
+    streams_.publishes.push(size);
+    news_ = true;
+    return id;
+}
+
+void End::gather(RecordType type, StoredQueue queue, MessageId message) {
+    if (!gathered_.empty()) {
+        Gathered& last = gathered_.back();
+        if (last.type == type && last.queue == queue && last.run.first + last.run.count == message) {
+            ++last.run.count;
+            return;
+        }
+    }
+    gathered_.push_back({type, queue, {message, 1}});
+}
+
+void End::flush() {
+    for (std::size_t at = 0; at < gathered_.size();) {
+        const Gathered& first = gathered_[at];
+        runs_.clear();
+        for (; at < gathered_.size() && gathered_[at].type == first.type &&
+               gathered_[at].queue == first.queue && runs_.size() < UINT16_MAX;
+             ++at)
+            runs_.push_back(gathered_[at].run);
+        const std::size_t size = runs_size(runs_.size());
+        write_runs(streams_.settles.reserve(size), first.type, first.queue, runs_,
+                   first.type == RecordType::mark ? 1 : 0);
+        streams_.settles.push(size);
+        news_ = true;
+    }
+    gathered_.clear();
+    if (std::exchange(news_, false)) journal_.wake();
+}
+
+MessageId End::Unit::publish(std::span<const StoredQueue> queues, const Publication& publication) {
+    const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
+    const MessageId id = end_.next_id();
+    records_.resize(records_.size() + size);
+    write_publish(records_.data() + records_.size() - size, id, end_.stamp_, queues, publication.names,
+                  publication.tail, publication.header_frame_size, publication.body_size);
+    return id;
+}
+
+void End::Unit::settle(StoredQueue queue, MessageId message) {
+    const Run run{message, 1};
+    records_.resize(records_.size() + runs_size(1));
+    write_runs(records_.data() + records_.size() - runs_size(1), RecordType::settle, queue, {&run, 1});
+}
+
+std::uint64_t End::commit(Unit unit) {
+    flush();  // what was settled before stands before it
+    const std::size_t size = unit.records_.size() + commit_size;
+    char* const to = streams_.settles.reserve(size);
+    std::memcpy(to, unit.records_.data(), unit.records_.size());
+    write_commit(to + unit.records_.size());
+    streams_.settles.push(size);
+    news_ = true;
+    return streams_.settles.position();
+}
+
+// ---- The journal.
+
+Journal::Journal(const std::filesystem::path& directory, std::size_t shards) : files_(directory) {
+    Recovered recovered = recover(files_);
+    damages_ = std::move(recovered.damages);
+    state_ = std::move(recovered.state);
+    const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                                    std::chrono::system_clock::now().time_since_epoch())
+                                                    .count());
+    for (std::size_t i = 0; i < shards; ++i) {
+        ends_.push_back(std::make_unique<End>(*this, static_cast<ShardIndex>(i), state_->highest[i] + 1));
+        ends_.back()->set_stamp(std::max(now, state_->last_stamp + 1));
+    }
+}
+
+Journal::~Journal() {
+    if (thread_.joinable()) stop();
+}
+
+void Journal::start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed) {
+    moved_ = std::move(moved);
+    failed_ = std::move(failed);
+    std::vector<ShardStreams*> streams;
+    for (const auto& end : ends_) streams.push_back(&end->streams());
+    writer_ = std::make_unique<Writer>(files_, std::move(streams), *std::exchange(state_, std::nullopt),
+                                       WriterOptions{});
+    thread_ = std::jthread([this] { run(); });
+    ::pthread_setname_np(thread_.native_handle(), "journal");
+}
+
+void Journal::stop() {
+    stopping_ = true;
+    {
+        const std::lock_guard lock(mutex_);
+        wake_up_ = true;
+    }
+    woken_.notify_one();
+    thread_.join();
+}
+
+void Journal::wake() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!asleep_.load(std::memory_order_relaxed) || !asleep_.exchange(false)) return;
+    {
+        const std::lock_guard lock(mutex_);
+        wake_up_ = true;
+    }
+    woken_.notify_one();
+}
+
+void Journal::run() {
+    constexpr std::chrono::milliseconds retry{200};
+    std::vector<std::uint64_t> told(ends_.size() * 2);
+    const auto tell = [&] {
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // safe positions first, then who sleeps
+        for (std::size_t i = 0; i < ends_.size(); ++i) {
+            const std::uint64_t publishes = ends_[i]->safe_publishes();
+            const std::uint64_t settles = ends_[i]->safe_settles();
+            if (publishes == told[2 * i] && settles == told[2 * i + 1]) continue;
+            told[2 * i] = publishes;
+            told[2 * i + 1] = settles;
+            moved_(i);
+        }
+    };
+    const auto sleep_until = [&](Writer::Clock::time_point due) {
+        std::unique_lock lock(mutex_);
+        const auto woken = [&] { return std::exchange(wake_up_, false); };
+        if (due == Writer::Clock::time_point::max()) {
+            woken_.wait(lock, woken);
+        } else {
+            woken_.wait_until(lock, due, woken);
+        }
+    };
+    try {
+        for (;;) {
+            bool busy;
+            try {
+                busy = writer_->step(Writer::Clock::now());
+                out_of_space_.store(false, std::memory_order_relaxed);
+            } catch (const NoSpace&) {
+                out_of_space_.store(true, std::memory_order_relaxed);
+                if (stopping_) return;
+                sleep_until(Writer::Clock::now() + retry);
+                continue;
+            }
+            tell();
+            if (busy) continue;
+            if (stopping_) break;
+            asleep_.store(true, std::memory_order_relaxed);
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            if (!writer_->has_news()) sleep_until(writer_->next_due());
+            asleep_.store(false, std::memory_order_relaxed);
+        }
+        writer_->finish();
+        tell();
+    } catch (const std::exception& error) {
+        failed_(error.what());
+    }
+}
+
+}  // namespace trilby::broker::journal

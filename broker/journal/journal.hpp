@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "broker/ids.hpp"
+#include "broker/journal/records.hpp"
+#include "broker/journal/recovery.hpp"
+#include "broker/journal/writer.hpp"
+#include "broker/message.hpp"
+
+namespace trilby::broker::journal {
+
+class Journal;
+
+/// One shard's end of the journal. Its thread only.
+///
+/// A publish is handed over before its message is shown to a queue or a road, and what a queue settles after
+/// that: the writer's order of looks rests on it.
+class End {
+  public:
+    /// What a shard may hand over before its publishers have to wait for the disk, in octets.
+    static constexpr std::uint64_t most_unwritten = std::uint64_t{1} << 20;
+
+    End(Journal& journal, ShardIndex shard, std::uint64_t next_id)
+        : journal_(journal), shard_(shard), next_id_(next_id) {}
+
+    /// A message for these durable queues, at least one; its id.
+    MessageId publish(std::span<const StoredQueue> queues, const Publication& publication);
+    /// Safe when safe_publishes() has come so far.
+    std::uint64_t publish_position() const { return streams_.publishes.position(); }
+    std::uint64_t safe_publishes() const { return streams_.safe_publishes.load(std::memory_order_acquire); }
+    bool full() const { return streams_.publishes.unwritten() > most_unwritten; }
+
+    /// The queue holds it no longer, or has delivered it once more. Handed over by `flush`, in runs.
+    void settle(StoredQueue queue, MessageId message) { gather(RecordType::settle, queue, message); }
+    void mark(StoredQueue queue, MessageId message) { gather(RecordType::mark, queue, message); }
+
+    /// A transaction: counts as a whole, or not at all.
+    class Unit {
+      public:
+        explicit Unit(End& end) : end_(end) {}
+        MessageId publish(std::span<const StoredQueue> queues, const Publication& publication);
+        void settle(StoredQueue queue, MessageId message);
+        bool empty() const { return records_.empty(); }
+
+      private:
+        friend class End;
+        End& end_;
+        std::string records_;
+    };
+    /// Safe when safe_settles() has come so far.
+    std::uint64_t commit(Unit unit);
+    std::uint64_t safe_settles() const { return streams_.safe_settles.load(std::memory_order_acquire); }
+
+    /// Once a turn.
+    void flush();
+    /// Has the disk come further than when this was asked last?
+    bool moved() const { return safe_publishes() != seen_publishes_ || safe_settles() != seen_settles_; }
+    void look() {
+        seen_publishes_ = safe_publishes();
+        seen_settles_ = safe_settles();
+    }
+    /// Of messages handed over from now on; larger than all before.
+    void set_stamp(std::uint64_t stamp) { stamp_ = std::max(stamp_, stamp); }
+
+    ShardStreams& streams() { return streams_; }
+
+  private:
+    void gather(RecordType type, StoredQueue queue, MessageId message);
+    MessageId next_id() { return std::uint64_t{shard_} << 56 | next_id_++; }
+
+    Journal& journal_;
+    const ShardIndex shard_;
+    std::uint64_t next_id_;
+    std::uint64_t stamp_ = 0;
+    std::uint64_t seen_publishes_ = 0;
+    std::uint64_t seen_settles_ = 0;
+    bool news_ = false;  // something was handed over that the writer may not know of
+    struct Gathered {
+        RecordType type;
+        StoredQueue queue;
+        Run run;
+    };
+    std::vector<Gathered> gathered_;
+    std::vector<Run> runs_;
+    ShardStreams streams_;
+};
+
+/// The journal of a broker: its directory, what recovery found in it, an end for each shard, and the thread
+/// that writes.
+class Journal {
+  public:
+    /// Reads what is there. Throws std::system_error, or std::runtime_error with a sentence for the operator.
+    Journal(const std::filesystem::path& directory, std::size_t shards);
+    ~Journal();
+    Journal(const Journal&) = delete;
+    Journal& operator=(const Journal&) = delete;
+
+    const std::vector<Damage>& damages() const { return damages_; }
+    std::uint64_t living_messages() const { return state_->living.messages(); }
+    /// Before `start`: visits every living message, once.
+    void read(const std::function<void(const LivingMessage&)>& visit) { read_living(files_, *state_, visit); }
+    /// Before `start`: a queue that does not exist any more holds nothing.
+    void forget(StoredQueue queue, MessageId message) { state_->living.settle(queue, message, 1); }
+
+    End& end(std::size_t shard) { return *ends_[shard]; }
+
+    /// `moved(shard)` is called by the writer's thread when a shard has something to look at; `failed(text)`
+    /// once, when the disk fails for good: nothing more will be safe then.
+    void start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed);
+    /// When the shards have ended: everything handed over is synced.
+    void stop();
+    /// Any shard's thread: it has handed something over.
+    void wake();
+    /// The disk has no room for another segment; any thread.
+    bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
+
+  private:
+    void run();
+
+    DirectoryFiles files_;
+    std::vector<Damage> damages_;
+    std::optional<State> state_;
+    std::vector<std::unique_ptr<End>> ends_;
+    std::function<void(std::size_t)> moved_;
+    std::function<void(const std::string&)> failed_;
+    std::unique_ptr<Writer> writer_;
+    std::atomic<bool> out_of_space_{false};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> asleep_{false};
+    std::mutex mutex_;
+    std::condition_variable woken_;
+    bool wake_up_ = false;
+    std::jthread thread_;
+};
+
+}  // namespace trilby::broker::journal
