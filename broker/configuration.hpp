@@ -67,6 +67,7 @@ struct Configuration {
     std::chrono::milliseconds consumer_timeout{1'800'000};  // 0: none
     std::vector<std::string> loopback_users{"guest"};
     LogLevel log_level = LogLevel::info;
+    bool strict = false;  // do not start with a damaged journal
 };
 
 /// Reads a TOML file; what it does not say keeps its default. Relative paths in it start at the file's

@@ -8,6 +8,7 @@
 
 #include "broker/configuration.hpp"
 #include "broker/definitions_command.hpp"
+#include "broker/journal_command.hpp"
 #include "broker/server.hpp"
 #include "client/commands.hpp"
 
@@ -25,6 +26,7 @@ struct ServeOptions {
     unsigned threads = 0;
     std::string memory_watermark;
     std::string log_level;
+    bool strict = false;
 };
 
 template <class T>
@@ -47,6 +49,7 @@ Configuration configuration_of(const ServeOptions& options) {
     if (options.threads != 0) configuration.threads = options.threads;
     if (!options.memory_watermark.empty())
         configuration.memory_watermark = valid(parse_memory_watermark(options.memory_watermark));
+    configuration.strict = options.strict;
     if (!options.log_level.empty()) configuration.log_level = valid(parse_log_level(options.log_level));
     return configuration;
 }
@@ -82,6 +85,7 @@ void add_serve(CLI::App& app, int& exit_code) {
         ->add_option("--memory-watermark", options->memory_watermark,
                      "Block publishers above it: a fraction such as 0.4, or a size such as 512MiB")
         ->type_name("LIMIT");
+    serve->add_flag("--strict", options->strict, "Do not start if something in the journal is damaged");
     serve->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")
         ->type_name("LEVEL");
     serve->callback([options, &exit_code] {
@@ -124,6 +128,27 @@ void add_definitions(CLI::App& app, int& exit_code) {
     add("import", "Add those of FILE", trilby::broker::import_definitions);
 }
 
+void add_journal(CLI::App& app, int& exit_code) {
+    CLI::App* journal = app.add_subcommand("journal", "What a stopped broker has in its journal of messages");
+    journal->require_subcommand(1);
+    const auto add = [&](const char* name, const char* help, bool (*run)(const std::filesystem::path&)) {
+        auto directory = std::make_shared<std::string>();
+        CLI::App* command = journal->add_subcommand(name, help);
+        command->add_option("DIR", *directory, "The broker's data directory")->required();
+        command->callback([=, &exit_code] {
+            try {
+                if (!run(*directory)) exit_code = 1;
+            } catch (const std::exception& error) {
+                fmt::print(stderr, "trilby journal {}: {}\n", name, error.what());
+                exit_code = 1;
+            }
+        });
+    };
+    add("check", "Read all of it and say what is damaged; exit code 1 if anything is",
+        trilby::broker::check_journal);
+    add("dump", "Print every message, one JSON object a line", trilby::broker::dump_journal);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -138,6 +163,7 @@ int main(int argc, char** argv) {
     int exit_code = 0;
     add_serve(app, exit_code);
     add_definitions(app, exit_code);
+    add_journal(app, exit_code);
     trilby::client::add_client_commands(app, exit_code);
     try {
         app.parse(argc, argv);

@@ -122,6 +122,9 @@ void Server::load_journal() {
         spdlog::error("{}: {} octets at {} are damaged ({}); the rest is used",
                       (directory_.journal() / journal::segment_name(damage.segment)).string(), damage.size,
                       damage.offset, damage.text);
+    if (configuration_.strict && !journal_->damages().empty())
+        throw std::runtime_error(
+            "the journal is damaged, and --strict asks not to start then; without it the rest is used");
     struct Entry {
         std::uint64_t stamp;
         Message* message;
