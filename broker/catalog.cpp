@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "broker/catalog_store.hpp"
+#include "broker/predeclared_exchanges.hpp"
 #include "broker/shard.hpp"
 #include "broker/sqlite.hpp"
 
@@ -17,17 +18,6 @@ namespace {
 
 /// So many requests are decided, stored and told at once.
 constexpr std::size_t most_together = 1000;
-
-struct PredeclaredExchange {
-    const char* name;
-    routing::ExchangeType type;
-    bool internal = false;
-};
-constexpr PredeclaredExchange predeclared[] = {
-    {"amq.direct", routing::ExchangeType::direct}, {"amq.fanout", routing::ExchangeType::fanout},
-    {"amq.topic", routing::ExchangeType::topic},   {"amq.headers", routing::ExchangeType::headers},
-    {"amq.match", routing::ExchangeType::headers}, {"amq.rabbitmq.trace", routing::ExchangeType::topic, true},
-};
 
 /// What else goes when bindings go: auto-delete exchanges without an outgoing binding left, through chains
 /// and loops.
@@ -94,8 +84,10 @@ void Catalog::work() {
         }
         if (!store()) {
             take_back();
-            answer_all();
-            continue;
+            if (changes_->empty()) {
+                answer_all();
+                continue;
+            }
         }
         busy_ = true;
         tell();
@@ -148,19 +140,30 @@ bool Catalog::store() {
 }
 
 void Catalog::take_back() {
-    // What came is taken away again. What went stays away until the next start: its messages are gone
-    // already.
+    // What came is taken away again, and its places are free. What went stays away until the next start, for
+    // its messages are gone already: the other shards are told so.
     ChangeSet back;
+    ChangeSet gone;
     for (auto change = changes_->rbegin(); change != changes_->rend(); ++change) {
         if (const auto* exchange = std::get_if<change::DeclareExchange>(&*change))
             back.push_back(change::DeleteExchange{exchange->vhost, exchange->name});
-        if (const auto* queue = std::get_if<change::DeclareQueue>(&*change))
+        if (const auto* queue = std::get_if<change::DeclareQueue>(&*change);
+            queue != nullptr && shard_.view().queue(queue->id) != nullptr) {
             back.push_back(change::DeleteQueue{queue->id});
+            free_slots_.push_back(slot_of(queue->id));
+        }
         if (const auto* bound = std::get_if<change::Bind>(&*change))
             back.push_back(change::Unbind{bound->vhost, bound->source, bound->destination, bound->to_queue,
                                           bound->routing_key, bound->arguments});
     }
+    for (Change& change : *changes_)
+        if (std::holds_alternative<change::DeleteExchange>(change) ||
+            std::holds_alternative<change::DeleteQueue>(change) ||
+            std::holds_alternative<change::Unbind>(change))
+            gone.push_back(std::move(change));
     shard_.apply(back);
+    *changes_ = std::move(gone);
+    home_.reset();
     for (auto& [reply_to, answer] : answers_) answer = {.status = Answer::Status::not_stored};
 }
 
@@ -269,11 +272,6 @@ Catalog::Decision Catalog::decide(request::Unbind& asked) {
     if (!vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                   protocol::TableView(asked.binding.arguments)))
         return {};
-    // As it was bound, for arguments are the same in any order, but for who stores them.
-    asked.binding.arguments = vhost.routes
-                                  .bound_arguments(*source, *destination, asked.binding.routing_key,
-                                                   protocol::TableView(asked.binding.arguments))
-                                  .raw();
     Decision decision{{std::move(asked.binding)}, {}};
     Cascade cascade(decision.changes, vhost);
     cascade.lose_binding(*source);
@@ -283,7 +281,7 @@ Catalog::Decision Catalog::decide(request::Unbind& asked) {
 
 void Catalog::add_vhost(ChangeSet& changes, VhostIndex index, std::string_view name) {
     changes.push_back(change::AddVhost{std::string(name)});
-    for (const PredeclaredExchange& exchange : predeclared)
+    for (const PredeclaredExchange& exchange : predeclared_exchanges)
         changes.push_back(change::DeclareExchange{.vhost = index,
                                                   .name = exchange.name,
                                                   .type = exchange.type,
@@ -294,7 +292,7 @@ void Catalog::add_vhost(ChangeSet& changes, VhostIndex index, std::string_view n
 Definitions Catalog::embedded_default() {
     const auth::PasswordHash guest = auth::PasswordHash::of("guest");
     Definitions definitions;
-    definitions.vhosts.emplace_back().name = "/";
+    definitions.vhosts.push_back({"/", "", {}, ""});
     definitions.users.push_back({.name = "guest",
                                  .password_hash = guest.base64(),
                                  .hashing_algorithm = std::string(guest.algorithm()),

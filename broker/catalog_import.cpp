@@ -87,6 +87,7 @@ std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) 
             return Failure(
                 fmt::format("exchange '{}' in vhost '{}' has the type '{}', which Trilby does not have",
                             exchange.name, exchange.vhost, exchange.type));
+        if (exchange.name.empty()) continue;  // the default exchange, which is there
         if (!imported.exchanges.emplace(*vhost, exchange.name).second) continue;
         changes.push_back(change::DeclareExchange{*vhost, exchange.name, *type, exchange.durable,
                                                   exchange.auto_delete, exchange.internal,

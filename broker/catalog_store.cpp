@@ -5,8 +5,10 @@
 #include <sqlite3.h>
 
 #include "broker/exchange_type.hpp"
+#include "broker/predeclared_exchanges.hpp"
 #include "broker/sqlite.hpp"
 #include "broker/view.hpp"
+#include "routing/argument_pool.hpp"
 
 namespace trilby::broker {
 
@@ -20,7 +22,7 @@ constexpr const char* migrations[] = {R"sql(
     CREATE TABLE vhosts(name TEXT PRIMARY KEY, description TEXT NOT NULL, tags TEXT NOT NULL,
                         default_queue_type TEXT NOT NULL);
     CREATE TABLE users(name TEXT PRIMARY KEY, password_hash TEXT NOT NULL, hashing_algorithm TEXT NOT NULL,
-                       tags TEXT NOT NULL);
+                       tags TEXT NOT NULL, limits TEXT NOT NULL);
     CREATE TABLE permissions(user TEXT, vhost TEXT, configure TEXT NOT NULL, write TEXT NOT NULL, read TEXT NOT NULL,
                              PRIMARY KEY(user, vhost));
     CREATE TABLE topic_permissions(user TEXT, vhost TEXT, exchange TEXT, write TEXT NOT NULL, read TEXT NOT NULL,
@@ -32,7 +34,8 @@ constexpr const char* migrations[] = {R"sql(
     CREATE TABLE bindings(vhost TEXT, source TEXT, destination TEXT, to_queue INTEGER, routing_key TEXT, arguments BLOB,
                           PRIMARY KEY(vhost, destination, to_queue, source, routing_key, arguments));
     CREATE INDEX bindings_by_source ON bindings(vhost, source);
-    CREATE TABLE kept(section TEXT, vhost TEXT, name TEXT, json TEXT NOT NULL, PRIMARY KEY(section, vhost, name));
+    CREATE TABLE kept(section TEXT, vhost TEXT, component TEXT, name TEXT, json TEXT NOT NULL,
+                      PRIMARY KEY(section, vhost, component, name));
 )sql"};
 static_assert(std::size(migrations) == CatalogStore::schema_version);
 
@@ -52,8 +55,14 @@ std::vector<std::string> split(const std::string& text) {
     return words;
 }
 
-bool is_predeclared(std::string_view exchange) {
-    return exchange.starts_with("amq.") || exchange.empty();
+std::int64_t row_id(QueueId id) {
+    return static_cast<std::int64_t>(stored_id(id));
+}
+
+/// In one order, for a binding is unbound with its arguments in any.
+template <class Binding>
+std::string stored_arguments(const Binding& binding) {
+    return routing::canonical(protocol::TableView(binding.arguments));
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& file, std::string_view reason) {
@@ -83,7 +92,9 @@ struct CatalogStore::Statements {
     sqlite::Statement& delete_exchange() {
         return prepared(delete_exchange_, "DELETE FROM exchanges WHERE vhost = ? AND name = ?");
     }
-    sqlite::Statement& delete_queue() { return prepared(delete_queue_, "DELETE FROM queues WHERE id = ?"); }
+    sqlite::Statement& delete_queue() {
+        return prepared(delete_queue_, "DELETE FROM queues WHERE vhost = ? AND name = ?");
+    }
     sqlite::Statement& delete_binding() {
         return prepared(
             delete_binding_,
@@ -112,8 +123,10 @@ CatalogStore::CatalogStore(const std::filesystem::path& file) {
         // Looked at before anything is written, the journal mode included.
         const std::int64_t version = database.pragma("user_version");
         const std::int64_t owner = database.pragma("application_id");
-        const bool fresh = version == 0 && owner == 0 && database.pragma("page_count") == 0;
-        if (!fresh && owner != application_id) refuse(file, "is not a catalog of Trilby");
+        // A file of a few octets is empty to SQLite, but somebody's.
+        const bool fresh = version == 0 && owner == 0 && database.pragma("page_count") == 0 &&
+                           std::filesystem::file_size(file) == 0;
+        if (!fresh && (owner != application_id || version < 1)) refuse(file, "is not a catalog of Trilby");
         if (version > schema_version)
             refuse(file, fmt::format("was written by a newer Trilby (layout {}, this one knows {})", version,
                                      schema_version));
@@ -124,6 +137,7 @@ CatalogStore::CatalogStore(const std::filesystem::path& file) {
         }
         database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512");
         migrate(version);
+        database.settle_when_closed(true);
     } catch (const sqlite::Error& error) {
         if (error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB)
             refuse(file, fmt::format("is damaged: {}", error.what()));
@@ -184,9 +198,10 @@ Definitions CatalogStore::load() {
          row.step();)
         all.vhosts.push_back({row.text(0), row.text(1), split(row.text(2)), row.text(3)});
     for (sqlite::Statement row(
-             database, "SELECT name, password_hash, hashing_algorithm, tags FROM users ORDER BY rowid");
+             database,
+             "SELECT name, password_hash, hashing_algorithm, tags, limits FROM users ORDER BY rowid");
          row.step();)
-        all.users.push_back({row.text(0), row.text(1), row.text(2), split(row.text(3))});
+        all.users.push_back({row.text(0), row.text(1), row.text(2), split(row.text(3)), row.text(4)});
     for (sqlite::Statement row(database,
                                "SELECT user, vhost, configure, write, read FROM permissions ORDER BY rowid");
          row.step();)
@@ -217,13 +232,14 @@ Definitions CatalogStore::load() {
          row.step();)
         all.bindings.push_back(
             {row.text(0), row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5)});
-    for (sqlite::Statement row(database, "SELECT section, vhost, name, json FROM kept ORDER BY rowid");
+    for (sqlite::Statement row(database,
+                               "SELECT section, vhost, component, name, json FROM kept ORDER BY rowid");
          row.step();) {
         const std::string section = row.text(0);
         auto& list = section == "policies"     ? all.policies
                      : section == "parameters" ? all.parameters
                                                : all.global_parameters;
-        list.push_back({row.text(1), row.text(2), row.text(3)});
+        list.push_back({row.text(1), row.text(3), row.text(4), row.text(2)});
     }
     return all;
 }
@@ -236,9 +252,9 @@ void CatalogStore::add(const Definitions& definitions) {
         Statement vhost(database, "INSERT OR REPLACE INTO vhosts VALUES(?, ?, ?, ?)");
         for (const auto& one : definitions.vhosts)
             vhost.bind(one.name, one.description, joined(one.tags), one.default_queue_type).run();
-        Statement user(database, "INSERT OR REPLACE INTO users VALUES(?, ?, ?, ?)");
+        Statement user(database, "INSERT OR REPLACE INTO users VALUES(?, ?, ?, ?, ?)");
         for (const auto& one : definitions.users)
-            user.bind(one.name, one.password_hash, one.hashing_algorithm, joined(one.tags)).run();
+            user.bind(one.name, one.password_hash, one.hashing_algorithm, joined(one.tags), one.limits).run();
         Statement permission(database, "INSERT OR REPLACE INTO permissions VALUES(?, ?, ?, ?, ?)");
         for (const auto& one : definitions.permissions)
             permission.bind(one.user, one.vhost, one.configure, one.write, one.read).run();
@@ -259,20 +275,21 @@ void CatalogStore::add(const Definitions& definitions) {
         // Only between what is stored: the definitions need not name again what was there before.
         Statement binding(database,
                           "INSERT OR IGNORE INTO bindings SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE "
-                          "(substr(?2, 1, 4) = 'amq.' OR EXISTS(SELECT 1 FROM exchanges WHERE vhost = ?1 AND "
+                          "(?7 OR EXISTS(SELECT 1 FROM exchanges WHERE vhost = ?1 AND "
                           "name = ?2)) AND "
                           "CASE WHEN ?4 THEN EXISTS(SELECT 1 FROM queues WHERE vhost = ?1 AND name = ?3) "
-                          "ELSE substr(?3, 1, 4) = 'amq.' OR EXISTS(SELECT 1 FROM exchanges WHERE vhost = ?1 "
+                          "ELSE ?8 OR EXISTS(SELECT 1 FROM exchanges WHERE vhost = ?1 "
                           "AND name = ?3) END");
         for (const auto& one : definitions.bindings)
             if (!one.source.empty())
                 binding
                     .bind(one.vhost, one.source, one.destination, one.destination_is_queue, one.routing_key,
-                          one.arguments)
+                          stored_arguments(one), is_predeclared(one.source), is_predeclared(one.destination))
                     .run();
-        Statement kept(database, "INSERT OR REPLACE INTO kept VALUES(?, ?, ?, ?)");
+        Statement kept(database, "INSERT OR REPLACE INTO kept VALUES(?, ?, ?, ?, ?)");
         const auto keep = [&](std::string_view section, const std::vector<VerbatimDefinition>& list) {
-            for (const auto& one : list) kept.bind(section, one.vhost, one.name, one.json).run();
+            for (const auto& one : list)
+                kept.bind(section, one.vhost, one.component, one.name, one.json).run();
         };
         keep("policies", definitions.policies);
         keep("parameters", definitions.parameters);
@@ -293,10 +310,18 @@ void CatalogStore::stage(const Change& change, const View& view) {
 void CatalogStore::stage_one(const change::DeclareExchange& declared, const View& view) {
     if (!declared.durable) return;
     begin();
-    statements_->add_exchange()
-        .bind(view.vhost(declared.vhost).name, declared.name, name_of(declared.type), declared.auto_delete,
-              declared.internal, declared.arguments)
-        .run();
+    const std::string& vhost = view.vhost(declared.vhost).name;
+    sqlite::Statement& add = statements_->add_exchange();
+    const auto added = [&] {
+        add.bind(vhost, declared.name, name_of(declared.type), declared.auto_delete, declared.internal,
+                 declared.arguments)
+            .run();
+        return statements_->database.changed() != 0;
+    };
+    if (added()) return;
+    // One that was deleted when that could not be stored.
+    delete_exchange(vhost, declared.name);
+    added();
 }
 
 void CatalogStore::stage_one(const change::DeleteExchange& deleted, const View& view) {
@@ -304,26 +329,41 @@ void CatalogStore::stage_one(const change::DeleteExchange& deleted, const View& 
     const ExchangeInfo* exchange = vhost.exchange(deleted.name);
     if (exchange == nullptr || !exchange->durable) return;
     begin();
-    statements_->delete_bindings_from().bind(vhost.name, deleted.name).run();
-    statements_->delete_bindings_to().bind(vhost.name, deleted.name, false).run();
-    statements_->delete_exchange().bind(vhost.name, deleted.name).run();
+    delete_exchange(vhost.name, deleted.name);
+}
+
+void CatalogStore::delete_exchange(std::string_view vhost, std::string_view name) {
+    statements_->delete_bindings_from().bind(vhost, name).run();
+    statements_->delete_bindings_to().bind(vhost, name, false).run();
+    statements_->delete_exchange().bind(vhost, name).run();
 }
 
 void CatalogStore::stage_one(const change::DeclareQueue& declared, const View& view) {
     if (!declared.durable) return;
     begin();
-    statements_->add_queue()
-        .bind(static_cast<std::int64_t>(stored_id(declared.id)), view.vhost(declared.vhost).name,
-              declared.name, declared.auto_delete, declared.arguments)
-        .run();
+    const std::string& vhost = view.vhost(declared.vhost).name;
+    sqlite::Statement& add = statements_->add_queue();
+    const auto added = [&] {
+        add.bind(row_id(declared.id), vhost, declared.name, declared.auto_delete, declared.arguments)
+            .run();
+        return statements_->database.changed() != 0;
+    };
+    if (added()) return;
+    // One that was deleted when that could not be stored.
+    delete_queue(vhost, declared.name);
+    added();
 }
 
 void CatalogStore::stage_one(const change::DeleteQueue& deleted, const View& view) {
     const QueueInfo* queue = view.queue(deleted.id);
     if (queue == nullptr || !queue->durable) return;
     begin();
-    statements_->delete_bindings_to().bind(view.vhost(queue->vhost).name, queue->name, true).run();
-    statements_->delete_queue().bind(static_cast<std::int64_t>(stored_id(deleted.id))).run();
+    delete_queue(view.vhost(queue->vhost).name, queue->name);
+}
+
+void CatalogStore::delete_queue(std::string_view vhost, std::string_view name) {
+    statements_->delete_bindings_to().bind(vhost, name, true).run();
+    statements_->delete_queue().bind(vhost, name).run();
 }
 
 namespace {
@@ -346,7 +386,7 @@ void CatalogStore::stage_one(const change::Bind& bound, const View& view) {
     begin();
     statements_->add_binding()
         .bind(view.vhost(bound.vhost).name, bound.source, bound.destination, bound.to_queue,
-              bound.routing_key, bound.arguments)
+              bound.routing_key, stored_arguments(bound))
         .run();
 }
 
@@ -355,7 +395,7 @@ void CatalogStore::stage_one(const change::Unbind& unbound, const View& view) {
     begin();
     statements_->delete_binding()
         .bind(view.vhost(unbound.vhost).name, unbound.source, unbound.destination, unbound.to_queue,
-              unbound.routing_key, unbound.arguments)
+              unbound.routing_key, stored_arguments(unbound))
         .run();
 }
 

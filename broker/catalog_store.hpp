@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 
 #include "broker/changes.hpp"
 #include "broker/definitions.hpp"
@@ -51,6 +52,8 @@ class CatalogStore {
 
     void migrate(std::int64_t from);
     void begin();
+    void delete_exchange(std::string_view vhost, std::string_view name);
+    void delete_queue(std::string_view vhost, std::string_view name);
     void stage_one(const change::AddVhost&, const View&) {}
     void stage_one(const change::SetAccess&, const View&) {}
     void stage_one(const change::DeclareExchange&, const View&);

@@ -20,6 +20,10 @@ class DataDirectory {
     std::filesystem::path catalog() const { return path_ / "catalog.sqlite"; }
     /// Its folder of messages.
     std::filesystem::path journal() const { return path_ / "journal"; }
+    std::filesystem::path catalog() const { return catalog_in(path_); }
+    static std::filesystem::path catalog_in(const std::filesystem::path& directory) {
+        return directory / "catalog.sqlite";
+    }
 
   private:
     std::filesystem::path path_;

@@ -112,6 +112,20 @@ class Entry {
         return Entry{fmt::format("{}.{}", place_, key), value, error_};
     }
 
+    /// The JSON of an object. Absent, or without a key: empty.
+    std::string object(std::string_view key) {
+        element value;
+        if (!has(key) || !find(key, value)) return {};
+        simdjson::dom::object object;
+        if (value.get_object().get(object) == simdjson::SUCCESS)
+            return object.size() == 0 ? "" : simdjson::to_string(value);
+        // Erlang has one empty list for both.
+        simdjson::dom::array list;
+        if (value.get_array().get(list) != simdjson::SUCCESS || list.size() != 0)
+            fail(fmt::format("\"{}\" must be an object, not {}", key, shown(value)));
+        return {};
+    }
+
     /// A raw field table. Absent: empty.
     std::string arguments() {
         element value;
@@ -182,7 +196,7 @@ bool before_algorithms(std::string_view rabbit_version) {
 
 UserDefinition read_user(Entry& entry, std::string_view rabbit_version) {
     UserDefinition user{entry.name("name"), entry.text_or_empty("password_hash"),
-                        entry.text_or_empty("hashing_algorithm"), entry.tags()};
+                        entry.text_or_empty("hashing_algorithm"), entry.tags(), entry.object("limits")};
     if (entry.has("password")) {
         if (entry.has("password_hash"))
             entry.fail("has both \"password\" and \"password_hash\": remove one", " ");
@@ -283,10 +297,11 @@ std::expected<Definitions, std::string> parse_definitions(std::string_view json)
         whole.text_or_empty(whole.has("rabbit_version") ? "rabbit_version" : "rabbitmq_version");
 
     const auto plainly = [](auto read) { return [read](Entry& entry, element) { return read(entry); }; };
-    const auto verbatim = [](bool in_vhost) {
-        return [in_vhost](Entry& entry, element json_of_it) {
+    const auto verbatim = [](bool in_vhost, bool has_component) {
+        return [=](Entry& entry, element json_of_it) {
             return VerbatimDefinition{in_vhost ? entry.vhost() : "", entry.name("name"),
-                                      simdjson::to_string(json_of_it)};
+                                      simdjson::to_string(json_of_it),
+                                      has_component ? entry.name("component") : ""};
         };
     };
     read_section(document, "vhosts", result.vhosts, error, plainly(read_vhost));
@@ -298,9 +313,9 @@ std::expected<Definitions, std::string> parse_definitions(std::string_view json)
     read_section(document, "exchanges", result.exchanges, error, plainly(read_exchange));
     read_section(document, "queues", result.queues, error, plainly(read_queue));
     read_section(document, "bindings", result.bindings, error, plainly(read_binding));
-    read_section(document, "policies", result.policies, error, verbatim(true));
-    read_section(document, "parameters", result.parameters, error, verbatim(true));
-    read_section(document, "global_parameters", result.global_parameters, error, verbatim(false));
+    read_section(document, "policies", result.policies, error, verbatim(true, false));
+    read_section(document, "parameters", result.parameters, error, verbatim(true, true));
+    read_section(document, "global_parameters", result.global_parameters, error, verbatim(false, false));
     if (!error.empty()) return std::unexpected(std::move(error));
     return result;
 }

@@ -24,6 +24,7 @@ struct VhostDefinition {
 struct UserDefinition {
     std::string name, password_hash, hashing_algorithm;  // the hash is valid for the algorithm, or empty
     std::vector<std::string> tags;
+    std::string limits{};  // a JSON object, kept for the next export; empty: none
 
     bool operator==(const UserDefinition&) const = default;
 };
@@ -68,6 +69,7 @@ struct BindingDefinition {
 /// Kept for the next export and for who understands it: the whole JSON object as text, without white space.
 struct VerbatimDefinition {
     std::string vhost, name, json;  // a global parameter has no virtual host
+    std::string component{};        // of a parameter: a part of its name
 
     bool operator==(const VerbatimDefinition&) const = default;
 };

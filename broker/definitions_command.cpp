@@ -16,6 +16,11 @@
 namespace trilby::broker {
 
 void export_definitions(const Configuration& configuration, const std::filesystem::path& file) {
+    // One that is made here would be exported without a word that nothing was there.
+    if (std::error_code error;
+        !std::filesystem::exists(DataDirectory::catalog_in(configuration.data_directory), error))
+        throw std::runtime_error(fmt::format("{} holds no definitions: no broker has used it",
+                                             configuration.data_directory.string()));
     const DataDirectory directory(configuration.data_directory);
     Definitions all = CatalogStore(directory.catalog()).load();
     all.rabbit_version = configuration.server_version;

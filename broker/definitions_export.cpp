@@ -39,6 +39,11 @@ class Line {
         append_json(out_, protocol::TableView{raw});
         return *this;
     }
+    Line& json(std::string_view key, std::string_view value) {
+        begin(key);
+        out_ += value;
+        return *this;
+    }
     void end() { out_ += '}'; }
 
   private:
@@ -53,11 +58,21 @@ class Line {
     std::string_view separator_;
 };
 
-void append(std::string& out, const VhostDefinition& vhost) {
-    Line line{out};
-    line.text("name", vhost.name).text("description", vhost.description).list("tags", vhost.tags);
+void append_metadata(Line& line, const VhostDefinition& vhost) {
+    line.text("description", vhost.description).list("tags", vhost.tags);
     if (!vhost.default_queue_type.empty()) line.text("default_queue_type", vhost.default_queue_type);
-    line.end();
+}
+
+/// In both places: RabbitMQ 3.10 reads the queue type from "metadata" alone, others have none.
+void append(std::string& out, const VhostDefinition& vhost) {
+    std::string metadata;
+    Line inner{metadata};
+    append_metadata(inner, vhost);
+    inner.end();
+    Line line{out};
+    line.text("name", vhost.name);
+    append_metadata(line, vhost);
+    line.json("metadata", metadata).end();
 }
 
 void append(std::string& out, const UserDefinition& user) {
@@ -66,7 +81,7 @@ void append(std::string& out, const UserDefinition& user) {
         .text("password_hash", user.password_hash)
         .text("hashing_algorithm", user.hashing_algorithm)
         .list("tags", user.tags)
-        .table("limits", "")
+        .json("limits", user.limits.empty() ? "{}" : user.limits)
         .end();
 }
 
@@ -103,11 +118,13 @@ void append(std::string& out, const ExchangeDefinition& exchange) {
 }
 
 void append(std::string& out, const QueueDefinition& queue) {
+    const auto type = protocol::TableView(queue.arguments).find("x-queue-type");
     Line{out}
         .text("name", queue.name)
         .text("vhost", queue.vhost)
         .flag("durable", queue.durable)
         .flag("auto_delete", queue.auto_delete)
+        .text("type", type ? type->as_string().value_or("classic") : "classic")
         .table("arguments", queue.arguments)
         .end();
 }

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "broker/definitions.hpp"
+#include "routing/argument_pool.hpp"
 
 namespace trilby::broker {
 
@@ -27,11 +28,11 @@ auto key_of(const QueueDefinition& one) {
     return std::tie(one.vhost, one.name);
 }
 auto key_of(const VerbatimDefinition& one) {
-    return std::tie(one.vhost, one.name);
+    return std::tie(one.vhost, one.component, one.name);
 }
 auto key_of(const BindingDefinition& one) {
-    return std::tie(one.vhost, one.source, one.destination, one.destination_is_queue, one.routing_key,
-                    one.arguments);
+    return std::tuple(one.vhost, one.source, one.destination, one.destination_is_queue, one.routing_key,
+                      routing::canonical(protocol::TableView(one.arguments)));
 }
 
 template <class Definition>

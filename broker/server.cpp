@@ -204,6 +204,7 @@ void Server::run() {
     memory_timer_ = std::make_unique<boost::asio::steady_timer>(io);
     if (memory_high_ != 0) watch_memory();
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write
     for (const auto& acceptor : acceptors_) acceptor->start();
     spdlog::info("listening on {}; {} {}, publishers are blocked above {} MiB", fmt::join(addresses(), ", "),
                  loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);

@@ -74,6 +74,7 @@ Database::Database(const std::filesystem::path& path) : path_(path) {
         sqlite3_close(handle_);
         throw Error(code, text);
     }
+    settle_when_closed(false);
 }
 
 Database::~Database() {
@@ -91,6 +92,14 @@ std::int64_t Database::pragma(const char* name) {
 
 bool Database::in_transaction() const {
     return sqlite3_get_autocommit(handle_) == 0;
+}
+
+std::int64_t Database::changed() const {
+    return sqlite3_changes64(handle_);
+}
+
+void Database::settle_when_closed(bool yes) {
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, yes ? 0 : 1, nullptr);
 }
 
 void Database::fail(std::string_view doing) const {

@@ -69,6 +69,10 @@ class Database {
     std::int64_t pragma(const char* name);
     /// Is a transaction open?
     bool in_transaction() const;
+    /// Rows that the last statement inserted, deleted or updated.
+    std::int64_t changed() const;
+    /// Does the destructor carry the write-ahead log into the file? At first it leaves both as they are.
+    void settle_when_closed(bool yes);
 
   private:
     friend class Statement;

@@ -8,9 +8,7 @@
 #include "routing/hash.hpp"
 
 namespace trilby::routing {
-namespace {
 
-/// The same bytes for the same fields in any order.
 std::string canonical(protocol::TableView arguments) {
     std::vector<protocol::TableView::Field> fields(arguments.begin(), arguments.end());
     std::ranges::sort(fields, {}, [](const auto& field) {
@@ -23,8 +21,6 @@ std::string canonical(protocol::TableView arguments) {
     }
     return builder.take();
 }
-
-}  // namespace
 
 ArgumentsId ArgumentPool::find(const std::string& form, std::uint32_t hash) const {
     return index_.find(hash, [&](ArgumentsId each) { return canonical(get(each)) == form; });

@@ -12,6 +12,9 @@ namespace trilby::routing {
 
 using ArgumentsId = std::uint32_t;
 
+/// The same bytes for the same fields, in whatever order.
+std::string canonical(protocol::TableView arguments);
+
 /// The argument tables of bindings, each once. Two tables are the same when they have the same fields with
 /// the same types and values, in any order. Number 0 is the empty table, which costs nothing.
 class ArgumentPool {

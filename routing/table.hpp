@@ -58,11 +58,6 @@ class Table {
                      protocol::TableView arguments) {
         return bindings_.find(source, destination, key, arguments) != no_binding;
     }
-    /// The arguments of that binding in the order they were bound with; it must exist.
-    protocol::TableView bound_arguments(ExchangeIndex source, Destination destination, std::string_view key,
-                                        protocol::TableView arguments) {
-        return bindings_.arguments(bindings_.find(source, destination, key, arguments));
-    }
 
     /// How many bindings have it as source. O(1).
     std::size_t bindings_from(ExchangeIndex exchange) const { return bindings_.count_from(exchange); }

@@ -300,11 +300,44 @@ TEST_CASE("an export is read back as what it was made from") {
 TEST_CASE("an export has one entry a line, with RabbitMQ's keys") {
     const auto text = to_json(parse(example));
     CHECK(text.find("\n{\"name\":\"bodhi\",\"vhost\":\"/"
-                    "pubsub\",\"durable\":true,\"auto_delete\":true,\"arguments\":{"
+                    "pubsub\",\"durable\":true,\"auto_delete\":true,\"type\":\"classic\",\"arguments\":{"
                     "\"x-message-ttl\":864000000}}") != std::string::npos);
     CHECK(text.find(R"({"source":"x","vhost":"/","destination":"amq.topic","destination_type":"exchange",)"
                     R"("routing_key":"","arguments":{}})") != std::string::npos);
     CHECK(text.ends_with("\n"));
+}
+
+TEST_CASE("RabbitMQ 3.10 finds the default queue type where it looks for it") {
+    CHECK(to_json(parse(example))
+              .find(R"("metadata":{"description":"the bus","tags":["a"],"default_queue_type":"quorum"}})") !=
+          std::string::npos);
+    CHECK(
+        to_json(
+            parse(
+                R"({"queues":[{"name":"q","vhost":"/","durable":true,"arguments":{"x-queue-type":"quorum"}}]})"))
+            .find(R"("type":"quorum")") != std::string::npos);
+}
+
+TEST_CASE("a user's limits are kept") {
+    const auto limits = [](const std::string& json) {
+        return parse(R"({"users":[{"name":"u","limits":)" + json + "}]}").users[0].limits;
+    };
+    CHECK(limits(R"({"max-channels": 5})") == R"({"max-channels":5})");
+    CHECK(limits("{}") == "");
+    CHECK(limits("[]") == "");
+    CHECK(error_of(R"({"users":[{"name":"u","limits":5}]})") ==
+          R"(users[0]: "limits" must be an object, not 5)");
+    const auto read = parse(R"({"users":[{"name":"u","limits":{"max-channels":5}}]})");
+    CHECK(to_json(read).find(R"("limits":{"max-channels":5})") != std::string::npos);
+    CHECK(parse(to_json(read)) == read);
+}
+
+TEST_CASE("parameters of the same name are told apart by their component") {
+    const auto read = parse(R"({"parameters":[{"vhost":"/","component":"shovel","name":"n","value":1},)"
+                            R"({"vhost":"/","component":"federation-upstream","name":"n","value":2}]})");
+    CHECK(read.parameters[0].component == "shovel");
+    CHECK(read.parameters[1].component == "federation-upstream");
+    CHECK(error_of(R"({"parameters":[{"vhost":"/","name":"n"}]})") == R"(parameters[0] has no "component")");
 }
 
 TEST_CASE("fields without a JSON type are exported as what comes closest") {
