@@ -1,0 +1,440 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a broker consists of survives it, and goes to RabbitMQ and back.  definitions.py BROKER
+
+The round trip needs RabbitMQ (Debian's rabbitmq-server) and the corpus beside the checkout, in ../shared/corpus.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from broker_url import client, name, until
+from started_broker import StartedBroker, free_port
+
+pika = client("pika")
+CORPUS = ROOT.parent / "shared/corpus/definitions.json"
+RABBITMQ = pathlib.Path("/usr/lib/rabbitmq/bin")
+PROGRAM = ""
+SECTIONS = ("users", "vhosts", "permissions", "topic_permissions", "parameters", "global_parameters", "policies", "queues",
+            "exchanges", "bindings")
+
+
+def trilby(*arguments, seconds=60, **options):
+    return subprocess.run([PROGRAM, *map(str, arguments)], text=True, capture_output=True, timeout=seconds, check=False,
+                          **({"stdin": subprocess.DEVNULL} if "input" not in options else {}), **options)
+
+
+def objects(definitions):
+    """By section, in no order: what two exports have to agree on."""
+    found = {}
+    for section in SECTIONS:
+        found[section] = sorted(json.dumps(normal(section, one), sort_keys=True) for one in definitions.get(section, []))
+    return found
+
+
+def normal(section, one):
+    """RabbitMQ 3.10 says some things twice, and what is not said is the default."""
+    one = dict(one)
+    if section == "vhosts":
+        metadata = {**one.pop("metadata", {}), **one}
+        one = {"name": one["name"], "description": metadata.get("description", ""), "tags": metadata.get("tags", []),
+               "default_queue_type": metadata.get("default_queue_type", "")}  # limits are parameters as well
+    if section == "queues":
+        assert one.pop("type", "classic") == one["arguments"].get("x-queue-type", "classic")
+    if section == "exchanges":
+        one.setdefault("internal", False)
+    if section == "users":
+        one["limits"] = one.get("limits") or {}
+    return one
+
+
+class Stored(unittest.TestCase):
+    def setUp(self):
+        self.broker = StartedBroker(PROGRAM)
+        self.addCleanup(self.broker.stop)
+
+    def channel(self):
+        connection = pika.BlockingConnection(pika.URLParameters(self.broker.url))
+        self.addCleanup(self.close, connection)
+        return connection.channel()
+
+    @staticmethod
+    def close(connection):
+        try:
+            connection.close()
+        except pika.exceptions.AMQPError:
+            pass  # its broker was killed, which it may not know yet
+
+    def code_of(self, act):
+        with self.assertRaises(pika.exceptions.ChannelClosedByBroker) as caught:
+            act()
+        return caught.exception.reply_code
+
+    def kill_and_start(self):
+        self.broker.terminate(signal.SIGKILL)
+        self.broker.start()
+
+    def test_what_was_answered_is_there_after_a_kill(self):
+        for number in range(5):
+            queue, exchange, key = name(), name("x"), name("key")
+            channel = self.channel()
+            channel.exchange_declare(exchange, "topic", durable=True, arguments={"alternate-exchange": "amq.fanout"})
+            channel.queue_declare(queue, durable=True, arguments={"x-max-length": 10 + number})
+            channel.queue_bind(queue, exchange, key)
+            self.kill_and_start()
+            channel = self.channel()
+            # The same in every respect: a declare that differs is refused.
+            channel.exchange_declare(exchange, "topic", durable=True, arguments={"alternate-exchange": "amq.fanout"})
+            channel.queue_declare(queue, durable=True, arguments={"x-max-length": 10 + number})
+            channel.confirm_delivery()
+            channel.basic_publish(exchange, key, b"x", mandatory=True)
+            self.assertEqual(406, self.code_of(lambda: channel.queue_declare(queue, durable=True)))
+
+    def test_what_was_deleted_stays_away_after_a_kill(self):
+        channel = self.channel()
+        gone, exchange, unbound = name(), name("x"), name()
+        for queue in (gone, unbound):
+            channel.queue_declare(queue, durable=True)
+        channel.exchange_declare(exchange, "direct", durable=True)
+        channel.queue_bind(unbound, "amq.direct", unbound)
+        channel.queue_bind(unbound, exchange, unbound)
+        channel.queue_delete(gone)
+        channel.exchange_delete(exchange)
+        channel.queue_unbind(unbound, "amq.direct", unbound)
+        self.kill_and_start()
+        self.assertEqual(404, self.code_of(lambda: self.channel().queue_declare(gone, passive=True)))
+        self.assertEqual(404, self.code_of(lambda: self.channel().exchange_declare(exchange, passive=True)))
+        channel = self.channel()
+        channel.confirm_delivery()
+        with self.assertRaises(pika.exceptions.UnroutableError):
+            channel.basic_publish("amq.direct", unbound, b"x", mandatory=True)
+
+    def test_a_second_binding_with_the_same_key_has_other_arguments(self):
+        channel = self.channel()
+        queue = name()
+        channel.queue_declare(queue, durable=True)
+        for colour in ("red", "blue"):
+            channel.queue_bind(queue, "amq.headers", arguments={"x-match": "all", "colour": colour})
+        channel.queue_unbind(queue, "amq.headers", arguments={"colour": "red", "x-match": "all"})
+        self.kill_and_start()
+        channel = self.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("amq.headers", "", b"x", pika.BasicProperties(headers={"colour": "blue"}), mandatory=True)
+        with self.assertRaises(pika.exceptions.UnroutableError):
+            channel.basic_publish("amq.headers", "", b"x", pika.BasicProperties(headers={"colour": "red"}), mandatory=True)
+
+    def test_what_a_full_disk_refuses_closes_the_connection_and_is_not_there(self):
+        kept, refused = name(), name()
+        self.channel().queue_declare(kept, durable=True)
+        unlimited = subprocess.run(["prlimit", "--pid", str(self.broker.pid), "--fsize=1:"], check=False, capture_output=True)
+        if unlimited.returncode != 0:
+            self.skipTest("prlimit cannot limit the size of the broker's files")
+        try:
+            with self.assertRaises(pika.exceptions.ConnectionClosedByBroker) as caught:
+                self.channel().queue_declare(refused, durable=True)
+            self.assertEqual(541, caught.exception.reply_code)
+            self.assertEqual(404, self.code_of(lambda: self.channel().queue_declare(refused, passive=True)))
+            self.channel().queue_declare("", exclusive=True)
+        finally:
+            subprocess.run(["prlimit", "--pid", str(self.broker.pid), "--fsize=unlimited:"], check=True)
+        self.channel().queue_declare(refused, durable=True)
+        self.kill_and_start()
+        for queue in (kept, refused):
+            self.channel().queue_declare(queue, passive=True)
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+        self.data = self.directory / "data"
+
+    def write(self, definitions):
+        path = self.directory / (name("definitions") + ".json")
+        path.write_text(definitions if isinstance(definitions, str) else json.dumps(definitions))
+        return path
+
+    def run_it(self, what, file, expected=0, **options):
+        done = trilby("definitions", what, file, "--data-dir", self.data, **options)
+        self.assertEqual(expected, done.returncode, done.stderr)
+        return done
+
+    def exported(self):
+        return json.loads(self.run_it("export", "-").stdout)
+
+    def refused(self, what, file):
+        """The sentence, after the program's name."""
+        said = self.run_it(what, file, expected=1).stderr
+        prefix = f"trilby definitions {what}: "
+        self.assertTrue(said.startswith(prefix), said)
+        self.assertEqual(1, said.count("\n"), said)
+        return said[len(prefix):-1]
+
+    SOME = {"vhosts": [{"name": "/"}, {"name": "v", "description": "d", "tags": ["t"]},
+                       {"name": "w", "default_queue_type": "quorum"}],
+            "users": [{"name": "u", "password_hash": "", "hashing_algorithm": "rabbit_password_hashing_sha256",
+                       "tags": ["management"], "limits": {"max-connections": 5}}],
+            "permissions": [{"user": "u", "vhost": "v", "configure": "", "write": ".*", "read": "a"}],
+            "topic_permissions": [{"user": "u", "vhost": "v", "exchange": "amq.topic", "write": ".*", "read": "a"}],
+            "exchanges": [{"name": "x", "vhost": "v", "type": "headers", "durable": True, "auto_delete": True,
+                           "internal": True, "arguments": {"alternate-exchange": "amq.topic"}}],
+            "queues": [{"name": "q", "vhost": "v", "durable": True, "auto_delete": False,
+                        "arguments": {"x-max-length": 5, "x-dead-letter-exchange": ""}},
+                       {"name": "q", "vhost": "w", "durable": True, "auto_delete": False, "arguments": {}}],
+            "bindings": [{"source": "x", "vhost": "v", "destination": "q", "destination_type": "queue", "routing_key": "",
+                          "arguments": {"x-match": "any", "n": 1, "deep": {"list": [1, "a", True, 1.5]}}},
+                         {"source": "amq.topic", "vhost": "v", "destination": "x", "destination_type": "exchange",
+                          "routing_key": "#", "arguments": {}}],
+            "policies": [{"vhost": "v", "name": "p", "pattern": ".*", "apply-to": "queues", "priority": 0,
+                          "definition": {"max-length": 10}}],
+            "parameters": [{"vhost": "v", "component": "shovel", "name": "n", "value": {"a": [1]}},
+                           {"vhost": "v", "component": "federation-upstream", "name": "n", "value": {"uri": "amqp://"}}],
+            "global_parameters": [{"name": "g", "value": "text"}]}
+
+    def test_what_is_imported_is_exported(self):
+        self.run_it("import", self.write(self.SOME))
+        self.assertEqual(objects(self.SOME), objects(self.exported()))
+        file = self.directory / "out.json"
+        self.run_it("export", file)
+        self.assertEqual(objects(self.SOME), objects(json.loads(file.read_text())))
+
+    def test_an_import_again_changes_nothing(self):
+        file = self.write(self.SOME)
+        self.run_it("import", file)
+        self.run_it("import", file)
+        self.run_it("import", "-", input=json.dumps(self.exported()))
+        self.assertEqual(objects(self.SOME), objects(self.exported()))
+
+    def test_an_import_adds_and_replaces_and_removes_nothing(self):
+        self.run_it("import", self.write(self.SOME))
+        self.run_it("import", self.write({
+            "vhosts": [{"name": "new"}], "users": [{**self.SOME["users"][0], "tags": ["policymaker"]}],
+            "queues": [{**self.SOME["queues"][0], "arguments": {}}, {**self.SOME["queues"][0], "vhost": "new"}]}))
+        found = self.exported()
+        self.assertEqual({"/", "v", "w", "new"}, {one["name"] for one in found["vhosts"]})
+        self.assertEqual([["policymaker"]], [one["tags"] for one in found["users"]])
+        self.assertEqual({"v": {"x-max-length": 5, "x-dead-letter-exchange": ""}, "w": {},
+                          "new": self.SOME["queues"][0]["arguments"]},
+                         {one["vhost"]: one["arguments"] for one in found["queues"]})
+        self.assertEqual(2, len(found["bindings"]))
+
+    def test_a_broker_serves_what_was_imported_and_what_it_got_is_exported(self):
+        with StartedBroker(PROGRAM) as broker:
+            self.data = broker.directory / "data"
+            broker.terminate()
+            some = {**self.SOME, "bindings": self.SOME["bindings"][:1], "permissions": self.SOME["permissions"] + [
+                {"user": "guest", "vhost": "v", "configure": ".*", "write": ".*", "read": ".*"}]}
+            self.run_it("import", self.write(some))
+            broker.start()
+            connection = pika.BlockingConnection(pika.URLParameters(broker.url[:-3] + "v"))
+            channel = connection.channel()
+            channel.confirm_delivery()
+            channel.queue_declare("q", passive=True)
+            channel.queue_declare("declared", durable=True)
+            channel.queue_bind("declared", "amq.topic", "a.b")
+            channel.basic_publish("amq.topic", "a.b", b"x", mandatory=True)
+            connection.close()
+            broker.terminate()
+            found = self.exported()
+        self.assertEqual({"q", "declared"}, {one["name"] for one in found["queues"]})
+        self.assertEqual({"u", "guest"}, {one["name"] for one in found["users"]})
+        self.assertEqual(2, len(found["bindings"]))
+
+    def test_while_a_broker_runs_both_are_refused(self):
+        with StartedBroker(PROGRAM) as broker:
+            self.data = broker.directory / "data"
+            for what in ("export", "import"):
+                said = self.refused(what, self.write(self.SOME))
+                self.assertEqual(f"the data directory {self.data} is in use by the broker with process id {broker.pid}; stop it, "
+                                 "or name another one with --data-dir", said)
+
+    def test_a_bad_file_is_refused_with_its_place_and_nothing_is_changed(self):
+        self.run_it("import", self.write(self.SOME))
+        queue = self.SOME["queues"][0]
+        for bad, said in (
+                ("{", "this is not JSON"), ("[]", "definitions are an object with lists"),
+                ({"queues": [{**queue, "durable": "yes"}]}, 'queues[0]: "durable" must be true or false, not "yes"'),
+                ({"queues": [{**queue, "name": "w"}, {**queue, "vhost": "nowhere"}]}, "names the virtual host 'nowhere'"),
+                ({"queues": [{**queue, "name": "w", "arguments": {"x-max-length": -1}}]}, "x-max-length"),
+                ({"exchanges": [{**self.SOME["exchanges"][0], "name": "w", "type": "x-none"}]}, "has the type 'x-none'"),
+                ({"bindings": [{**self.SOME["bindings"][0], "source": "none"}]}, "names an exchange that does not exist"),
+                ({"permissions": [{**self.SOME["permissions"][0], "user": "none"}]}, "names the user 'none'"),
+                ({"permissions": [{**self.SOME["permissions"][0], "write": "("}]}, "'('"),
+                ({"users": [{"name": "w", "password_hash": "#"}]}, "the password hash is not base64"),
+                ({"parameters": [{"vhost": "v", "name": "n", "value": 1}]}, 'parameters[0] has no "component"')):
+            with self.subTest(said):
+                file = self.write(bad)
+                answer = self.refused("import", file)
+                self.assertTrue(answer.startswith(f"{file}: "), answer)
+                self.assertIn(said, answer)
+        self.assertEqual(objects(self.SOME), objects(self.exported()))
+        self.assertIn("cannot read", self.refused("import", self.directory / "none.json"))
+        self.assertIn("cannot write", self.refused("export", self.directory / "none" / "out.json"))
+
+    def test_a_directory_that_no_broker_has_used_has_nothing_to_export(self):
+        self.assertIn("holds no definitions", self.refused("export", "-"))
+        self.assertFalse(self.data.exists())
+
+    def test_a_damaged_or_newer_catalog_is_refused_and_left_alone(self):
+        self.run_it("import", self.write(self.SOME))
+        catalog = self.data / "catalog.sqlite"
+        whole = catalog.read_bytes()
+        connection = sqlite3.connect(catalog)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        newer = catalog.read_bytes()
+        for content, reason in ((newer, "was written by a newer Trilby"), (whole[:5000], "is damaged"), (b"text" * 2000, "is damaged")):
+            catalog.write_bytes(content)
+            for what, file in (("export", "-"), ("import", self.write(self.SOME))):
+                self.assertIn(reason, self.refused(what, file))
+            serve = trilby("serve", "--listen", f"127.0.0.1:{free_port()}", "--data-dir", self.data)
+            self.assertEqual(1, serve.returncode)
+            self.assertIn(reason, serve.stderr)
+            self.assertEqual(content, catalog.read_bytes())
+
+    def test_definitions_at_start_are_imported_again_at_each(self):
+        file = self.write({**self.SOME, **{"users": [], "permissions": [], "topic_permissions": []}})
+        with StartedBroker(PROGRAM, definitions=file) as broker:
+            self.data = broker.directory / "data"
+            for _ in range(2):
+                broker.terminate()
+                found = objects(self.exported())
+                self.assertEqual(objects(self.SOME)["queues"], found["queues"])
+                self.assertEqual(objects(self.SOME)["bindings"], found["bindings"])
+                self.assertEqual(objects(self.SOME)["policies"], found["policies"])
+                broker.start()
+
+
+class StartedRabbitMQ:
+    """A node of our own, with ports and directories of its own."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trilby-rabbitmq-"))
+        self.name_server_port = str(free_port())
+        port = str(free_port())
+        (self.folder / "plugins").write_text("[rabbitmq_federation].\n")  # Fedora has an upstream
+        self.environment = {
+            **os.environ, "HOME": str(self.folder), "RABBITMQ_NODENAME": f"trilby{port}@localhost", "RABBITMQ_NODE_PORT": port,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"), "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"), "RABBITMQ_CONFIG_FILE": str(self.folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"), "ERL_EPMD_PORT": self.name_server_port,
+            "ERL_EPMD_ADDRESS": "127.0.0.1"}
+        self.log = open(self.folder / "output", "wb")
+        self.process = subprocess.Popen([RABBITMQ / "rabbitmq-server"], env=self.environment, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log)
+        try:
+            deadline = time.monotonic() + 120
+            while self.run("await_startup", check=False).returncode != 0:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "output").read_text(errors="replace")[-3000:])
+        except BaseException:
+            self.stop()
+            raise
+
+    def run(self, *arguments, check=True):
+        done = subprocess.run([RABBITMQ / "rabbitmqctl", *map(str, arguments)], env=self.environment, text=True, check=False,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"rabbitmqctl {arguments}: {done.stdout}{done.stderr}")
+        return done
+
+    def exported(self):
+        # Through a file: standard output has warnings of plugins too.
+        file = self.folder / "exported.json"
+        self.run("export_definitions", file)
+        return json.loads(file.read_text())
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        subprocess.run(["epmd", "-port", self.name_server_port, "-kill"], capture_output=True, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RoundTrip(unittest.TestCase):
+    def setUp(self):
+        for needed in (RABBITMQ / "rabbitmq-server", CORPUS):
+            if not needed.exists():
+                print(f"SKIPPED: {needed} is not there, so no round trip to RabbitMQ", file=sys.stderr)
+                self.skipTest(f"{needed} is not there")
+
+    def test_fedora_goes_through_trilby_to_rabbitmq_and_back(self):
+        rabbitmq = StartedRabbitMQ()
+        self.addCleanup(rabbitmq.stop)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        data, ours, back = (pathlib.Path(directory.name) / one for one in ("data", "ours.json", "back.json"))
+
+        def definitions(*arguments):
+            done = trilby("definitions", *arguments, "--data-dir", data)
+            self.assertEqual(0, done.returncode, done.stderr)
+
+        # What Fedora does not use is added to what it does.
+        more = json.loads(CORPUS.read_text())
+        for section, some in Command.SOME.items():
+            more[section] += [one for one in some if one != {"name": "/"}]
+        # RabbitMQ exports no internal exchanges, and has to know what a parameter is for.
+        more["exchanges"] = [{**one, "internal": False} for one in more["exchanges"]]
+        more["parameters"] = [one for one in more["parameters"] if one["component"] != "shovel"] + [
+            {"vhost": "v", "component": "vhost-limits", "name": "limits", "value": {"max-queues": 500}},
+            {"vhost": "v", "component": "operator_policy", "name": "p",
+             "value": {"pattern": ".*", "apply-to": "queues", "priority": 0, "definition": {"max-length": 5}}}]
+        file = pathlib.Path(directory.name) / "more.json"
+        file.write_text(json.dumps(more))
+        # RabbitMQ begins with a user of its own.
+        rabbitmq.run("delete_user", "guest")
+
+        definitions("import", file)
+        definitions("export", ours)
+        mine = objects(json.loads(ours.read_text()))
+        self.agree(objects(more), mine)
+        self.assertGreater(len(mine["bindings"]), 80)
+
+        rabbitmq.run("import_definitions", ours)
+        everywhere = until(lambda: self.settled(rabbitmq, mine), "RabbitMQ has imported all bindings")
+        self.agree(mine, objects(everywhere))
+
+        # And what RabbitMQ says is what Trilby had.
+        back.write_text(json.dumps(everywhere))
+        definitions("import", back)
+        definitions("export", ours)
+        again = objects(json.loads(ours.read_text()))
+        self.agree(mine, again)
+        data = pathlib.Path(directory.name) / "other"
+        definitions("import", back)
+        definitions("export", ours)
+        self.agree(mine, objects(json.loads(ours.read_text())))
+
+    @staticmethod
+    def settled(rabbitmq, mine):
+        found = rabbitmq.exported()
+        return found if len(found["bindings"]) == len(mine["bindings"]) else None
+
+    def agree(self, one, other):
+        for section in SECTIONS:
+            missing = set(one[section]) - set(other[section])
+            extra = set(other[section]) - set(one[section])
+            self.assertEqual((set(), set()), (missing, extra), section)
+            self.assertEqual(len(one[section]), len(other[section]), section)
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv.pop(1)
+    unittest.main(verbosity=2, warnings="ignore")
