@@ -16,10 +16,9 @@ class DataDirectory {
     DataDirectory& operator=(const DataDirectory&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
-    /// Its file of definitions.
-    std::filesystem::path catalog() const { return path_ / "catalog.sqlite"; }
     /// Its folder of messages.
     std::filesystem::path journal() const { return path_ / "journal"; }
+    /// Its file of definitions.
     std::filesystem::path catalog() const { return catalog_in(path_); }
     static std::filesystem::path catalog_in(const std::filesystem::path& directory) {
         return directory / "catalog.sqlite";

@@ -103,6 +103,8 @@ void Journal::start(std::function<void(std::size_t)> moved, std::function<void(c
                                        WriterOptions{});
     thread_ = std::jthread([this] { run(); });
     ::pthread_setname_np(thread_.native_handle(), "journal");
+    preparer_ = std::jthread([this] { prepare(); });
+    ::pthread_setname_np(preparer_.native_handle(), "segments");
 }
 
 void Journal::stop() {
@@ -113,6 +115,47 @@ void Journal::stop() {
     }
     woken_.notify_one();
     thread_.join();
+    {
+        const std::lock_guard lock(spare_mutex_);
+        spare_over_ = true;
+    }
+    spare_wanted_.notify_one();
+    preparer_.join();
+}
+
+void Journal::look_after_spares() {
+    if (!writer_->wants_spare()) return;
+    {
+        const std::lock_guard lock(spare_mutex_);
+        if (!prepared_.empty()) writer_->add_spare(std::exchange(prepared_, {}));
+        if (spare_asked_ || !writer_->wants_spare()) return;
+        spare_asked_ = true;
+    }
+    spare_wanted_.notify_one();
+}
+
+void Journal::prepare() {
+    constexpr std::chrono::seconds pause_when_full{1};
+    for (std::uint64_t number = 1;; ++number) {
+        std::unique_lock lock(spare_mutex_);
+        spare_wanted_.wait(lock, [this] { return spare_over_ || (spare_asked_ && prepared_.empty()); });
+        if (spare_over_) return;
+        lock.unlock();
+        std::string name = "spare-made-" + std::to_string(number);
+        bool made = true;
+        try {
+            files_.close(files_.create(name, WriterOptions{}.segment_size));
+        } catch (const std::system_error&) {
+            made = false;  // the writer will meet the full disk itself, and say so
+        }
+        lock.lock();
+        if (made) {
+            prepared_ = std::move(name);
+            spare_asked_ = false;
+        } else {
+            spare_wanted_.wait_for(lock, pause_when_full, [this] { return spare_over_; });
+        }
+    }
 }
 
 void Journal::wake() {
@@ -153,6 +196,7 @@ void Journal::run() {
             bool busy;
             try {
                 busy = writer_->step(Writer::Clock::now());
+                look_after_spares();
                 out_of_space_.store(false, std::memory_order_relaxed);
             } catch (const NoSpace&) {
                 out_of_space_.store(true, std::memory_order_relaxed);

@@ -127,6 +127,9 @@ class Journal {
 
   private:
     void run();
+    /// The writer's thread: takes a segment that was prepared, and asks for another one.
+    void look_after_spares();
+    void prepare();
 
     DirectoryFiles files_;
     std::vector<Damage> damages_;
@@ -142,6 +145,14 @@ class Journal {
     std::condition_variable woken_;
     bool wake_up_ = false;
     std::jthread thread_;
+
+    // Segments are made ahead, by a thread of their own: filling one takes as long as dozens of syncs.
+    std::mutex spare_mutex_;
+    std::condition_variable spare_wanted_;
+    bool spare_asked_ = false;
+    bool spare_over_ = false;
+    std::string prepared_;  // empty: none
+    std::jthread preparer_;
 };
 
 }  // namespace trilby::broker::journal

@@ -242,7 +242,7 @@ std::uint64_t Writer::take_spare(std::uint64_t size, const std::string& name) {
         file_ = files_.open(name);
         return files_.size(file_);
     }
-    size = std::max(size, options_.segment_size);
+    size = std::max(size, options_.hasty_size);
     try {
         file_ = files_.create(name, size);
     } catch (const std::system_error& error) {

@@ -47,6 +47,8 @@ struct State {
 
 struct WriterOptions {
     std::uint64_t segment_size = std::uint64_t{16} << 20;
+    /// Of a segment that is made while publishers wait, because none was prepared.
+    std::uint64_t hasty_size = std::uint64_t{1} << 20;
     std::uint64_t scan_at_least = std::uint64_t{1}
                                   << 20;  // octets of reclaim in a round that has nothing else
     std::size_t spare_segments = 2;
@@ -89,6 +91,12 @@ class Writer {
     bool has_news() const;
     /// When `step` has something to do without anything new: settles to be synced. max(): never.
     Clock::time_point next_due() const;
+    /// A file of segment_size octets of zeros, made elsewhere and synced, under a name that begins with
+    /// "spare-".
+    void add_spare(std::string name) { spares_.push_back(std::move(name)); }
+    /// Has something been written, and are there fewer spare segments than there should be?
+    bool wants_spare() const { return file_ != -1 && spares_.size() < options_.spare_segments; }
+
     /// Syncs what was written, and says so in an empty batch, so that recovery can tell a torn batch from a
     /// rotten one.
     void finish();

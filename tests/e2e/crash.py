@@ -12,6 +12,7 @@ acknowledged long before stays away, and everything that was declared is there.
 import hashlib
 import pathlib
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -41,13 +42,14 @@ def label_of(octets):
 class Record:
     """What this side knows, kept outside the broker."""
 
-    def __init__(self):
+    def __init__(self, number, before):
+        self.before = before  # label -> what became of it in an earlier life of the broker
         self.sent = {}        # label -> queues, before the publish
         self.confirmed = set()
         self.acked = {}       # (label, queue) -> when the ack was sent
         self.moves = {}       # label -> True when commit-ok came, None before
         self.queues = set()   # declared and bound, both answered
-        self.number = 0
+        self.number = number
         self.lock = threading.Lock()
 
     def next(self, who):
@@ -154,7 +156,7 @@ def check(broker, record, killed_at):
     for queue, labels in there.items():
         assert len(labels) == len(set(labels)), f"{queue} holds a message twice"
         for label in labels:
-            assert label in record.sent, f"{queue} holds {label}, which nobody sent"
+            assert label in record.sent, f"{queue} holds {label}: {record.before.get(label, 'nobody sent it')}"
         # Labels count up, by publisher.
         if queue != "moving-to":
             for who in {label.rsplit("-", 1)[0] for label in labels}:
@@ -174,11 +176,14 @@ def check(broker, record, killed_at):
                 assert acked is None or killed_at - acked < SYNCED_AFTER, f"{label} was acknowledged long ago and is back"
             else:
                 assert (label, queue) in record.acked, f"{label} in {queue} was confirmed and is lost"
+    channel.confirm_delivery()
     for queue in record.queues:
         channel.queue_declare(queue, passive=True)
-        channel.confirm_delivery()
         channel.basic_publish("bound", queue, b"x", mandatory=True)
         channel.queue_delete(queue)
+    # The first confirm's round may have looked at the acknowledgements too early; the second one's has them.
+    for _ in range(2):
+        channel.basic_publish("", "barrier", b"x", PERSISTENT)
     connection.close()
     return sum(map(len, there.values()))
 
@@ -191,12 +196,15 @@ def main(program, kills, seed):
         channel = pika.BlockingConnection(pika.URLParameters(broker.url)).channel()
         channel.exchange_declare("fan", "fanout", durable=True)
         channel.exchange_declare("bound", "direct", durable=True)
-        for queue in ("plain", "consumed", "fan-a", "fan-b", "moving-from", "moving-to"):
+        for queue in ("plain", "consumed", "fan-a", "fan-b", "moving-from", "moving-to", "barrier"):
             channel.queue_declare(queue, durable=True)
         for queue in ("fan-a", "fan-b"):
             channel.queue_bind(queue, "fan")
+        record = Record(0, {})
         for kill in range(1, kills + 1):
-            record = Record()
+            before = record.before | {label: f"sent before kill {kill - 1}, confirmed {label in record.confirmed}"
+                                      for label in record.sent}
+            record = Record(record.number, before)
             workers = [Worker(broker, record, work) for work in
                        (publish_to("plain", "one"), publish_to("consumed", "two"), publish_to("consumed", "three"),
                         publish_to("moving-from", "four"), publish_to_fanout, consume("consumed"), consume("fan-a"), move, declare)]
@@ -207,6 +215,7 @@ def main(program, kills, seed):
             killed_at = time.monotonic()
             for worker in workers:
                 worker.join(20)
+                assert not worker.is_alive(), "a client does not notice that the broker is gone"
                 if worker.failure:
                     raise worker.failure
             broker.start()
@@ -215,7 +224,13 @@ def main(program, kills, seed):
                 time.sleep(random.random() * 0.05)
                 broker.terminate(signal.SIGKILL)
                 broker.start()
-            found += check(broker, record, killed_at)
+            try:
+                found += check(broker, record, killed_at)
+            except AssertionError:
+                kept = broker.directory.with_name(broker.directory.name + "-failed")
+                shutil.copytree(broker.directory, kept)
+                print(f"after {kill} kills; the data directory is kept in {kept}", flush=True)
+                raise
             confirmed += len(record.confirmed)
             if kill % 10 == 0 or kill == kills:
                 print(f"{kill} kills, {confirmed} messages confirmed, {found} found again", flush=True)

@@ -91,6 +91,7 @@ class Life {
         for (const auto& one : streams_) ends.push_back(one.get());
         WriterOptions options;
         options.segment_size = batches_at + 1000 + random() % 600;
+        options.hasty_size = random() % 2 == 0 ? options.segment_size : options.segment_size - 300;
         options.scan_at_least = 300;
         options.fault = faults.writer;
         options.between_looks = [this] {
