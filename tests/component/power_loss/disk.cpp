@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace trilby::power_loss {
 
@@ -32,6 +33,7 @@ Disk::File Disk::open(const std::string& name) {
 
 Disk::File Disk::create(const std::string& name, std::uint64_t size) {
     if (before_operation) before_operation();
+    if (full) throw std::system_error(ENOSPC, std::system_category(), name);
     auto content = std::make_shared<Content>();
     content->content = content->safe = std::string(size, '\0');
     files_.push_back(content);
@@ -43,11 +45,14 @@ void Disk::write(File file, std::uint64_t offset, std::span<iovec> pieces) {
     if (before_operation) before_operation();
     std::string octets;
     for (const iovec& piece : pieces) octets.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    const bool fails = write_fails_after.has_value();
+    if (fails) octets.resize(std::min(octets.size(), *std::exchange(write_fails_after, std::nullopt)));
     Content& content = *files_[index(file)];
     if (offset + octets.size() > content.content.size())
         throw std::system_error(ENOSPC, std::system_category());
     std::memcpy(content.content.data() + offset, octets.data(), octets.size());
     content.unsynced.push_back({offset, std::move(octets)});
+    if (fails) throw std::system_error(EIO, std::system_category());
 }
 
 std::size_t Disk::read(File file, std::uint64_t offset, std::span<char> into) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -22,8 +23,12 @@ class Disk final : public broker::journal::Files {
     Disk() = default;
     explicit Disk(const Image& image);
 
-    /// Called before each operation takes effect.
+    /// Called before each operation takes effect; it may throw, and then there is none.
     std::function<void()> before_operation;
+    /// So many octets of the next write are written before it fails; none: it does not fail.
+    std::optional<std::size_t> write_fails_after;
+    /// No new file has room.
+    bool full = false;
 
     /// What may be there after a power cut at this moment. `sector`: unsynced writes are torn in pieces of so
     /// many octets.

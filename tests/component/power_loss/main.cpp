@@ -87,6 +87,7 @@ class Life {
         }
         stamp_ = recovered.state.last_stamp;
         uniform_ = random() % 2 == 0;
+        faulty_ = random() % 3 == 0;
         std::vector<ShardStreams*> ends;
         for (const auto& one : streams_) ends.push_back(one.get());
         WriterOptions options;
@@ -100,21 +101,35 @@ class Life {
         writer_ = std::make_unique<Writer>(disk_, ends, std::move(recovered.state), options);
     }
 
-    /// `moment` is called before each operation on the disk.
-    void live(unsigned rounds, const std::function<void()>& moment) {
+    /// `moment` is called before each operation on the disk. True: the disk has failed.
+    bool live(unsigned rounds, const std::function<void()>& moment) {
         disk_.before_operation = [&] {
             observe();
             moment();
             if (random_() % 3 == 0) act();
+            if (!faulty_) return;
+            if (random_() % 200 == 0) disk_.write_fails_after = random_() % 300;
+            if (random_() % 200 == 0) throw std::system_error(EIO, std::system_category());
         };
-        for (unsigned i = 0; i < rounds; ++i) {
+        bool failed = false;
+        for (unsigned i = 0; i < rounds && !failed; ++i) {
             for (auto acts = random_() % 4; acts != 0; --acts) act();
             now_ += std::chrono::milliseconds(random_() % 60);
-            writer_->step(now_);
+            disk_.full = faulty_ && random_() % 8 == 0;
+            try {
+                writer_->step(now_);
+            } catch (const NoSpace&) {
+                // It is tried again, and nothing of the round is lost.
+            } catch (const std::system_error&) {
+                failed = true;  // for good: nothing more is promised
+            }
             observe();
             moment();
         }
         disk_.before_operation = nullptr;
+        disk_.write_fails_after.reset();
+        disk_.full = false;
+        return failed;
     }
 
   private:
@@ -327,6 +342,7 @@ class Life {
     std::uint64_t next_id_[shards] = {};
     std::uint64_t stamp_ = 0;
     std::uint64_t transactions_ = 0;
+    bool faulty_ = false;   // the disk is full now and then, and fails in the end
     bool uniform_ = false;  // records of one size, which stand where others stood in a recycled segment
     std::vector<Waiting> waiting_;
     std::vector<std::pair<MessageId, StoredQueue>> ready_;
@@ -349,10 +365,12 @@ class Test {
         auto disk = std::make_unique<Disk>();
         Model model;
         for (auto lives = 1 + random_() % 4; lives != 0; --lives) {
-            Life(*disk, model, random_, faults_).live(static_cast<unsigned>(10 + random_() % 40), [&] {
-                look(*disk, model);
-            });
-            if (random_() % 2 == 0) {
+            const bool failed =
+                Life(*disk, model, random_, faults_).live(static_cast<unsigned>(10 + random_() % 40), [&] {
+                    look(*disk, model);
+                });
+            // What a failed disk shows is not what it has.
+            if (failed || random_() % 2 == 0) {
                 const Disk::Image image = disk->cut(random_, sector());
                 disk = std::make_unique<Disk>(image);
             }
