@@ -71,6 +71,8 @@ class Channel {
     void confirm();
     /// The disk has everything that was published up to this number.
     void confirm_to(DeliveryTag tag);
+    /// Were publishes accepted that the disk does not have yet?
+    bool awaits_disk() const { return awaited_ > confirmable_; }
     /// Tells this channel from another one of the same number.
     std::uint64_t serial() const { return serial_; }
     /// The connection's output is full, or has room again.

@@ -49,7 +49,7 @@ protocol::Outcome<> Channel::content_header(std::string_view payload) {
         return fail(ConnectionReply::frame_error,
                     fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
                                 hard_limit));
-    if (shard().memory_alarm() && !is_closing()) session_.block();
+    if (shard().alarm().raised() && !is_closing()) session_.block();
     content_.header(payload, static_cast<std::uint32_t>(header->body_size));
     return content_.expected() ? Outcome{} : content_complete();
 }

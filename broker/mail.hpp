@@ -100,8 +100,11 @@ struct FindDirectReply {  // does that channel still consume? Answered done or g
     std::uint64_t secret;
     ReplyTo reply_to;
 };
-struct Alarm {  // memory: publishers are blocked, or no longer
-    bool raised;
+struct Alarm {  // what publishers are blocked for; nothing: they are not
+    bool memory = false;
+    bool disk = false;
+    bool raised() const { return memory || disk; }
+    bool operator==(const Alarm&) const = default;
 };
 struct Stop {};
 }  // namespace letter

@@ -24,7 +24,7 @@ namespace trilby::broker {
 
 namespace {
 
-constexpr std::chrono::milliseconds memory_interval{200};
+constexpr std::chrono::milliseconds watch_interval{200};
 
 Settings settings_of(const Configuration& configuration) {
     Settings settings;
@@ -49,6 +49,13 @@ std::uint64_t resident_memory() {
     std::uint64_t resident = 0;
     statm >> total >> resident;
     return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+/// Octets that this process could still write below `path`; all there are if it cannot be told.
+std::uint64_t free_space(const std::filesystem::path& path) {
+    std::error_code error;
+    const auto space = std::filesystem::space(path, error);
+    return error ? UINT64_MAX : space.available;
 }
 
 std::string read_file(const std::filesystem::path& path) {
@@ -85,7 +92,7 @@ Server::Server(Configuration configuration)
 
 Server::~Server() {
     // What waits on a loop goes before it.
-    memory_timer_.reset();
+    watch_timer_.reset();
     signals_.reset();
     acceptors_.clear();
     loops_.clear();
@@ -201,8 +208,8 @@ void Server::run() {
         begin_stop();
     });
     memory_high_ = configuration_.memory_watermark.of(memory_limit());
-    memory_timer_ = std::make_unique<boost::asio::steady_timer>(io);
-    if (memory_high_ != 0) watch_memory();
+    watch_timer_ = std::make_unique<boost::asio::steady_timer>(io);
+    watch_resources();
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write
     for (const auto& acceptor : acceptors_) acceptor->start();
@@ -236,33 +243,42 @@ void Server::place(int socket) {
     shards_.front()->send_to(static_cast<ShardIndex>(latest_), letter::Adopt{socket});
 }
 
-void Server::watch_memory() {
+void Server::watch_resources() {
     // What consumers have freed counts only when the system has it back.
-    if (alarm_) ::malloc_trim(0);
-    const std::uint64_t resident = resident_memory();
-    // It ends a little below where it began, so that it does not flicker.
-    const bool alarm = alarm_ ? resident > memory_high_ - memory_high_ / 20 : resident > memory_high_;
+    if (alarm_.memory) ::malloc_trim(0);
+    letter::Alarm alarm;
+    // Each ends a little beyond where it began, so that it does not flicker.
+    const std::uint64_t resident = memory_high_ == 0 ? 0 : resident_memory();
+    alarm.memory =
+        resident > (alarm_.memory ? memory_high_ - memory_high_ / 20 : memory_high_) && memory_high_ != 0;
+    const std::uint64_t low = configuration_.disk_watermark;
+    const std::uint64_t free = low == 0 ? 0 : free_space(directory_.path());
+    alarm.disk = journal_->out_of_space() || free < (alarm_.disk ? low + low / 20 : low);
     if (alarm != alarm_) {
-        alarm_ = alarm;
-        if (alarm) {
+        if (alarm.memory && !alarm_.memory)
             spdlog::warn("memory alarm: {} MiB in use, the limit is {} MiB; publishers are blocked",
                          resident >> 20, memory_high_ >> 20);
-        } else {
+        if (!alarm.memory && alarm_.memory)
             spdlog::info("memory alarm cleared: {} MiB in use", resident >> 20);
-        }
+        if (alarm.disk && !alarm_.disk)
+            spdlog::warn("disk alarm: {} MiB free below {}; publishers are blocked",
+                         free_space(directory_.path()) >> 20, directory_.path().string());
+        if (!alarm.disk && alarm_.disk)
+            spdlog::info("disk alarm cleared: {} MiB free", free_space(directory_.path()) >> 20);
+        alarm_ = alarm;
         for (std::size_t i = 0; i < shards_.size(); ++i)
-            shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Alarm{alarm});
+            shards_.front()->send_to(static_cast<ShardIndex>(i), alarm);
     }
-    memory_timer_->expires_after(memory_interval);
-    memory_timer_->async_wait([this](boost::system::error_code error) {
-        if (!error) watch_memory();
+    watch_timer_->expires_after(watch_interval);
+    watch_timer_->async_wait([this](boost::system::error_code error) {
+        if (!error) watch_resources();
     });
 }
 
 void Server::begin_stop() {
     if (std::exchange(stopping_, true)) return;
     for (const auto& acceptor : acceptors_) acceptor->stop();
-    memory_timer_->cancel();
+    watch_timer_->cancel();
     for (std::size_t i = 0; i < shards_.size(); ++i)
         shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Stop{});
 }

@@ -18,7 +18,7 @@
 
 namespace trilby::broker {
 
-/// The running broker: its shards with a thread each, its listeners, its watch on memory. Built and run by
+/// The running broker: its shards with a thread each, its listeners, its watch on memory and disk. Built and run by
 /// one thread, which is shard 0's while it runs.
 class Server {
   public:
@@ -40,7 +40,7 @@ class Server {
     void load_journal();
     void listen();
     void place(int socket);
-    void watch_memory();
+    void watch_resources();
     void begin_stop();
 
     const Configuration configuration_;
@@ -53,10 +53,10 @@ class Server {
     std::vector<std::unique_ptr<Loop>> loops_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<boost::asio::signal_set> signals_;
-    std::unique_ptr<boost::asio::steady_timer> memory_timer_;
+    std::unique_ptr<boost::asio::steady_timer> watch_timer_;
     std::uint64_t memory_high_ = 0;  // octets resident; 0: not watched
     std::size_t latest_ = 0;         // where the latest connection was placed
-    bool alarm_ = false;
+    letter::Alarm alarm_;
     bool stopping_ = false;
 };
 

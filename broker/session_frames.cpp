@@ -204,7 +204,7 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
 
     Channel* channel = find_channel(method_head.channel);
     if (channel == nullptr || channel->is_closing() || channel->expects_content()) return 0;
-    if (shard_.memory_alarm()) {
+    if (shard_.alarm().raised()) {
         block();
         return 0;
     }

@@ -497,7 +497,7 @@ void Shard::open_one(letter::FindDirectReply& letter) {
 }
 
 void Shard::open_one(letter::Alarm& letter) {
-    memory_alarm_ = letter.raised;
+    alarm_ = letter;
     sessions_.each([](Session& session) { session.alarm_changed(); });
 }
 

@@ -91,7 +91,7 @@ class Shard {
     std::size_t consumers() const { return consumers_.size(); }
     /// It has output, or wants to be looked at before the turn ends.
     void touch(Session& session);
-    bool memory_alarm() const { return memory_alarm_; }
+    const letter::Alarm& alarm() const { return alarm_; }
     bool stopping() const { return stopping_; }
     /// A publisher that met a full road: `Session::room_made` is called when there is room again.
     void wait_for_room(ConnectionId session) { waiting_for_room_.push_back(session); }
@@ -240,7 +240,7 @@ class Shard {
     };
     std::deque<WaitingCommit> commits_;  // by position
     std::uint64_t last_serial_ = 0;
-    bool memory_alarm_ = false;
+    letter::Alarm alarm_;
     bool stopping_ = false;
     alignas(64) std::atomic<bool> asleep_{false};
 };

@@ -17,12 +17,12 @@ def free_port():
 
 
 class StartedBroker:
-    def __init__(self, program, definitions=None, config=None, arguments=()):
+    def __init__(self, program, definitions=None, config=None, arguments=(), data=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trilby-test-"))
         self.address = ("127.0.0.1", free_port())
         self.program = program
         self.command = [str(program), "serve", "--listen", "%s:%d" % self.address,
-                        "--data-dir", str(self.directory / "data"), *arguments]
+                        "--data-dir", str(data or self.directory / "data"), *arguments]
         if definitions:
             self.command += ["--definitions", str(definitions)]
         if config:

@@ -199,7 +199,7 @@ void World::turn_of(std::size_t index) {
 
 void World::raise_alarm(bool raised) {
     for (std::size_t i = 0; i < shards_.size(); ++i)
-        shards_.front()->send_to(static_cast<broker::ShardIndex>(i), broker::letter::Alarm{raised});
+        shards_.front()->send_to(static_cast<broker::ShardIndex>(i), broker::letter::Alarm{.memory = raised});
     shards_.front()->asleep().store(false);
 }
 
