@@ -207,6 +207,7 @@ void Journal::run() {
             tell();
             if (busy) continue;
             if (stopping_) break;
+            writer_->make_reserve();
             asleep_.store(true, std::memory_order_relaxed);
             std::atomic_thread_fence(std::memory_order_seq_cst);
             if (!writer_->has_news()) sleep_until(writer_->next_due());

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t untouched_segments = 2;
 constexpr std::size_t reclaim_from_segments = 4;
 constexpr std::uint64_t scan_per_octet = 4;
+const std::string reserve_name = "spare-reserve";
 constexpr std::size_t read_size = std::size_t{256} << 10;
 
 std::uint64_t random_number() {
@@ -68,7 +69,15 @@ bool Writer::step(Clock::time_point now) {
         return remove_oldest() || due || scan_at_ != scanned_before;
     }
     if (!unsynced_) unsynced_since_ = now;
-    write_batch(round);
+    try {
+        write_batch(round);
+    } catch (const NoSpace&) {
+        if (!leave_settles(round)) throw;
+        reserve_allowed_ = true;
+        write_batch(round);
+        reserve_allowed_ = false;
+        round.promises = true;  // at once, for it may free a segment
+    }
     if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell(round);
     const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
     copies_.clear();
@@ -82,6 +91,50 @@ bool Writer::step(Clock::time_point now) {
     if (!unsynced_) tell(round);
     remove_oldest();
     return true;
+}
+
+bool Writer::leave_settles(Round& round) {
+    // Copies that were made before these settles may bring back what they settle.
+    copies_.clear();
+    scan_at_ = batches_at;
+    round.size = 0;
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        round.publishes[i] = streams_[i]->publishes.taken();
+        pieces_.clear();
+        streams_[i]->settles.gather(round.settles[i], pieces_);
+        round.settles[i] = streams_[i]->settles.taken();
+        for (const iovec& piece : pieces_) {
+            const char* at = static_cast<const char*>(piece.iov_base);
+            const char* const end = at + piece.iov_len;
+            for (; at != end && stands_alone(at); at += load<RecordHead>(at).length)
+                round.settles[i] += load<RecordHead>(at).length;
+            if (at != end) break;
+        }
+        round.size += round.settles[i] - streams_[i]->settles.taken();
+    }
+    return round.size != 0;
+}
+
+bool Writer::stands_alone(const char* record) const {
+    const auto head = load<RecordHead>(record);
+    if (head.type != RecordType::settle && head.type != RecordType::mark) return false;
+    for (unsigned i = 0; i < head.count; ++i) {
+        const auto run = load<Run>(record + sizeof head + i * sizeof(Run));
+        const MessageId last = run.first + run.count - 1;
+        const std::uint64_t shard = last >> 56;
+        if (shard >= most_shards || (last & ((std::uint64_t{1} << 56) - 1)) > highest_[shard]) return false;
+    }
+    return true;
+}
+
+void Writer::make_reserve() {
+    if (has_reserve_ || file_ == -1) return;
+    try {
+        files_.close(files_.create(reserve_name, options_.hasty_size));
+        has_reserve_ = true;
+    } catch (const std::system_error& error) {
+        if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
+    }
 }
 
 bool Writer::has_news() const {
@@ -235,35 +288,39 @@ void Writer::finish() {
 
 // ---- Segments.
 
-std::uint64_t Writer::take_spare(std::uint64_t size, const std::string& name) {
+Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name) {
     if (size <= options_.segment_size && !spares_.empty()) {
         files_.rename(spares_.back(), name);
         spares_.pop_back();
-        file_ = files_.open(name);
-        return files_.size(file_);
+        const Files::File file = files_.open(name);
+        return {file, files_.size(file)};
     }
-    size = std::max(size, options_.hasty_size);
     try {
-        file_ = files_.create(name, size);
+        return {files_.create(name, std::max(size, options_.hasty_size)),
+                std::max(size, options_.hasty_size)};
     } catch (const std::system_error& error) {
         if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
-        throw NoSpace(error.code(), error.what());
+        if (!reserve_allowed_ || !has_reserve_ || size > options_.hasty_size)
+            throw NoSpace(error.code(), error.what());
     }
-    return size;
+    has_reserve_ = false;
+    files_.rename(reserve_name, name);
+    return {files_.open(name), options_.hasty_size};
 }
 
 void Writer::roll(std::uint64_t least) {
+    const std::uint64_t number = next_segment_;
+    const Fresh fresh = fresh_file(padded(batches_at + least), segment_name(number));
+    ++next_segment_;
+    if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
     if (file_ != -1) {
         // The head of the next one says where this one ended, so it must be there.
         if (unsynced_ && options_.fault != WriterOptions::Fault::roll_without_sync) sync();
         files_.close(file_);
-        file_ = -1;
         previous_end_ = segments_.back().size;
     }
+    file_ = fresh.file;
     const std::uint64_t previous = segments_.empty() ? 0 : segments_.back().number;
-    const std::uint64_t number = next_segment_++;
-    const std::uint64_t capacity = take_spare(padded(batches_at + least), segment_name(number));
-    if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
 
     SegmentHead head{};
     head.magic = SegmentHead::expected_magic;
@@ -276,7 +333,7 @@ void Writer::roll(std::uint64_t least) {
     std::copy(highest_.begin(), highest_.end(), head.highest);
     head.checksum = checksum_of(head);
     seed_ = seed_of(journal_, number);
-    segments_.push_back({number, batches_at, capacity});
+    segments_.push_back({number, batches_at, fresh.capacity});
     octets_ += batches_at;
     // With the first batch it is synced.
     iovec piece{&head, sizeof head};

@@ -97,6 +97,10 @@ class Writer {
     /// Has something been written, and are there fewer spare segments than there should be?
     bool wants_spare() const { return file_ != -1 && spares_.size() < options_.spare_segments; }
 
+    /// Once something was written, when there is time: a small file for settles, so that a full disk can be
+    /// drained.
+    void make_reserve();
+
     /// Syncs what was written, and says so in an empty batch, so that recovery can tell a torn batch from a
     /// rotten one.
     void finish();
@@ -121,7 +125,16 @@ class Writer {
 
     bool snapshot(Round& round);
     void roll(std::uint64_t least);
-    std::uint64_t take_spare(std::uint64_t size, const std::string& name);
+    struct Fresh {
+        Files::File file;
+        std::uint64_t capacity;
+    };
+    /// Throws NoSpace, and nothing has changed then.
+    Fresh fresh_file(std::uint64_t size, const std::string& name);
+    /// There is no room for the round: leaves of it what frees space, settles of messages that were written
+    /// before. False: nothing.
+    bool leave_settles(Round& round);
+    bool stands_alone(const char* record) const;
     void write_batch(Round& round);
     void sync();
     void apply(const char* records, std::size_t size, std::uint64_t offset);
@@ -150,6 +163,8 @@ class Writer {
     std::vector<std::uint64_t> written_settles_, written_publishes_;
     std::vector<std::string> spares_;
     std::uint64_t next_spare_ = 1;
+    bool has_reserve_ = false;
+    bool reserve_allowed_ = false;
 
     // Reclaim: how far the oldest segment was scanned, and what of it is to be written again in this round.
     Files::File scanned_ = -1;

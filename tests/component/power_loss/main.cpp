@@ -117,7 +117,7 @@ class Life {
             now_ += std::chrono::milliseconds(random_() % 60);
             disk_.full = faulty_ && random_() % 8 == 0;
             try {
-                writer_->step(now_);
+                if (!writer_->step(now_)) writer_->make_reserve();
             } catch (const NoSpace&) {
                 // It is tried again, and nothing of the round is lost.
             } catch (const std::system_error&) {
