@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real broker with four threads and real sockets: connections, channels, queues and bindings come and go under load
-// for a few seconds, then the broker is stopped in the middle of it. Under the sanitizers this is where races show.
-// TRILBY_CHURN_SECONDS says how long (2).
-#include <doctest/doctest.h>
-#include <fmt/format.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+// The real broker with four threads and real sockets: connections, channels, queues and bindings come and go
+// under load for a few seconds, then the broker is stopped in the middle of it. Under the sanitizers this is
+// where races show. TRILBY_CHURN_SECONDS says how long (2).
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -18,6 +10,14 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "broker/server.hpp"
 #include "protocol/frame.hpp"
@@ -46,7 +46,8 @@ class Client {
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         alive_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
         out_ = p::protocol_header();
-        say(0, p::connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
+        say(0,
+            p::connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
         say(0, p::connection::TuneOk{.channel_max = 10, .frame_max = 131072, .heartbeat = 0});
         say(0, p::connection::Open{.virtual_host = "/"});
         ++connected;
@@ -83,6 +84,7 @@ class Client {
         switch (random_() % 4) {
             case 0: return fmt::format("own{}", number_);
             case 1: return fmt::format("auto{}", random_() % 4);
+            case 2: return fmt::format("durable{}", random_() % 4);
             default: return fmt::format("q{}", random_() % 8);
         }
     }
@@ -94,19 +96,29 @@ class Client {
             tags_[channel] = 0;
             say(channel, p::channel::Open{});
             if (random_() % 2 == 0) say(channel, p::confirm::Select{});
-            say(channel, p::basic::Qos{.prefetch_count = static_cast<std::uint16_t>(random_() % 20), .global = random_() % 4 == 0});
+            say(channel, p::basic::Qos{.prefetch_count = static_cast<std::uint16_t>(random_() % 20),
+                                       .global = random_() % 4 == 0});
             return;
         }
         const std::string name = queue();
         const bool exclusive = name.starts_with("own");
         const bool auto_delete = name.starts_with("auto");
+        const bool durable = name.starts_with("durable");
         switch (random_() % 16) {
             case 0:
-                say(channel, p::queue::Declare{.queue = name, .exclusive = exclusive, .auto_delete = auto_delete});
+                say(channel, p::queue::Declare{.queue = name,
+                                               .durable = durable,
+                                               .exclusive = exclusive,
+                                               .auto_delete = auto_delete});
                 break;
             case 1:
-                say(channel, p::queue::Declare{.queue = name, .exclusive = exclusive, .auto_delete = auto_delete});
-                say(channel, p::queue::Bind{.queue = name, .exchange = "amq.topic", .routing_key = random_() % 2 ? "a.#" : "*.b"});
+                say(channel, p::queue::Declare{.queue = name,
+                                               .durable = durable,
+                                               .exclusive = exclusive,
+                                               .auto_delete = auto_delete});
+                say(channel, p::queue::Bind{.queue = name,
+                                            .exchange = "amq.topic",
+                                            .routing_key = random_() % 2 ? "a.#" : "*.b"});
                 say(channel, p::basic::Consume{.queue = name, .no_ack = random_() % 4 == 0});
                 break;
             case 2:
@@ -122,7 +134,9 @@ class Client {
             case 5:
             case 6:
                 if (tags_[channel] != 0) {
-                    say(channel, p::basic::Nack{.delivery_tag = tags_[channel], .multiple = true, .requeue = random_() % 2 == 0});
+                    say(channel,
+                        p::basic::Nack{
+                            .delivery_tag = tags_[channel], .multiple = true, .requeue = random_() % 2 == 0});
                     tags_[channel] = 0;
                 }
                 break;
@@ -135,9 +149,12 @@ class Client {
                 break;
             default: {
                 const bool topic = random_() % 2 == 0;
-                say(channel, p::basic::Publish{.exchange = topic ? "amq.topic" : "", .routing_key = topic ? "a.b" : std::string_view(name)});
+                say(channel, p::basic::Publish{.exchange = topic ? "amq.topic" : "",
+                                               .routing_key = topic ? "a.b" : std::string_view(name)});
                 const std::string body(random_() % 20 == 0 ? 30000 : random_() % 200, 'b');
-                p::append_content(out_, channel, body.size(), "\0\0"sv, body, 131072);
+                // Half of them persistent: what goes to a durable queue goes to the journal.
+                p::append_content(out_, channel, body.size(), random_() % 2 == 0 ? "\0\0"sv : "\x10\0\2"sv,
+                                  body, 131072);
                 ++published;
             }
         }
@@ -175,7 +192,8 @@ class Client {
         while (in_.size() - at >= p::frame_head_size) {
             const p::FrameHead head = p::read_frame_head(in_.data() + at);
             if (in_.size() - at < head.size + p::frame_overhead) break;
-            if (head.type == 1) hear(head.channel, std::string_view(in_).substr(at + p::frame_head_size, head.size));
+            if (head.type == 1)
+                hear(head.channel, std::string_view(in_).substr(at + p::frame_head_size, head.size));
             at += head.size + p::frame_overhead;
         }
         in_.erase(0, at);
@@ -213,7 +231,8 @@ void churn(std::uint16_t port, std::uint32_t seed, unsigned number, const std::a
     std::minstd_rand random(seed);
     while (!stopping) {
         Client client(port, static_cast<std::uint32_t>(random()), number);
-        for (unsigned turns = 1 + static_cast<unsigned>(random() % 60); turns != 0 && client.alive() && !stopping; --turns)
+        for (unsigned turns = 1 + static_cast<unsigned>(random() % 60);
+             turns != 0 && client.alive() && !stopping; --turns)
             client.act();
         client.leave(Clock::now() + std::chrono::seconds(5));
     }
@@ -221,7 +240,9 @@ void churn(std::uint16_t port, std::uint32_t seed, unsigned number, const std::a
 
 }  // namespace
 
-TEST_CASE("connections, channels, queues and bindings come and go under load, and the broker stops in the middle of it") {
+TEST_CASE(
+    "connections, channels, queues and bindings come and go under load, and the broker stops in the middle "
+    "of it") {
     const char* variable = std::getenv("TRILBY_CHURN_SECONDS");
     const std::chrono::duration<double> length(variable == nullptr ? 2.0 : std::strtod(variable, nullptr));
     const std::uint32_t seed = std::random_device{}();
@@ -245,8 +266,7 @@ TEST_CASE("connections, channels, queues and bindings come and go under load, an
             stopped = true;
         });
         std::vector<std::jthread> clients;
-        for (unsigned i = 0; i < 8; ++i)
-            clients.emplace_back([&, i] { churn(port, seed + i, i, stopping); });
+        for (unsigned i = 0; i < 8; ++i) clients.emplace_back([&, i] { churn(port, seed + i, i, stopping); });
         const auto end = Clock::now() + length;
         while (Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(20));
         server.stop();
@@ -258,8 +278,8 @@ TEST_CASE("connections, channels, queues and bindings come and go under load, an
         }
         stopping = true;
     }
-    MESSAGE(connected.load(), " connections, ", published.load(), " published, ", delivered.load(), " delivered, ",
-            confirmed.load(), " confirms");
+    MESSAGE(connected.load(), " connections, ", published.load(), " published, ", delivered.load(),
+            " delivered, ", confirmed.load(), " confirms");
     CHECK(connected > 8);
     CHECK(delivered > 100);
     CHECK(confirmed > 10);
