@@ -68,7 +68,7 @@ enum class RecordType : std::uint8_t {
     publish = 1,  // a message and the queues that hold it; seen again, it replaces what was known
     settle = 2,   // id: the queue; runs of messages that it holds no longer
     mark = 3,     // id: the queue; runs of messages that were delivered once more
-    commit = 4,   // somebody waits for the settles before it; a transaction is handed over in one piece
+    commit = 4,   // begins a transaction, which is handed over in one piece and somebody waits for
 };
 
 struct RecordHead {

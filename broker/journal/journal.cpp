@@ -13,11 +13,16 @@ namespace trilby::broker::journal {
 MessageId End::publish(std::span<const StoredQueue> queues, const Publication& publication) {
     const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
     const MessageId id = next_id();
-    write_publish(streams_.publishes.reserve(size), id, stamp_, queues, publication.names, publication.tail,
+    write_publish(streams_.publishes.reserve(size), id, stamp(), queues, publication.names, publication.tail,
                   publication.header_frame_size, publication.body_size);
     streams_.publishes.push(size);
     news_ = true;
     return id;
+}
+
+std::uint64_t End::stamp() {
+    if (stamp_ == 0) stamp_ = journal_.time();
+    return stamp_;
 }
 
 void End::gather(RecordType type, StoredQueue queue, MessageId message) {
@@ -46,6 +51,7 @@ void End::flush() {
         news_ = true;
     }
     gathered_.clear();
+    stamp_ = 0;
     if (std::exchange(news_, false)) journal_.wake();
 }
 
@@ -53,7 +59,7 @@ MessageId End::Unit::publish(std::span<const StoredQueue> queues, const Publicat
     const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
     const MessageId id = end_.next_id();
     records_.resize(records_.size() + size);
-    write_publish(records_.data() + records_.size() - size, id, end_.stamp_, queues, publication.names,
+    write_publish(records_.data() + records_.size() - size, id, end_.stamp(), queues, publication.names,
                   publication.tail, publication.header_frame_size, publication.body_size);
     return id;
 }
@@ -68,8 +74,8 @@ std::uint64_t End::commit(Unit unit) {
     flush();  // what was settled before stands before it
     const std::size_t size = unit.records_.size() + commit_size;
     char* const to = streams_.settles.reserve(size);
-    std::memcpy(to, unit.records_.data(), unit.records_.size());
-    write_commit(to + unit.records_.size());
+    write_commit(to);
+    std::memcpy(to + commit_size, unit.records_.data(), unit.records_.size());
     streams_.settles.push(size);
     news_ = true;
     return streams_.settles.position();
@@ -84,10 +90,15 @@ Journal::Journal(const std::filesystem::path& directory, std::size_t shards) : f
     const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                     std::chrono::system_clock::now().time_since_epoch())
                                                     .count());
-    for (std::size_t i = 0; i < shards; ++i) {
+    first_stamp_ = std::max(now, state_->last_stamp + 1);  // whatever became of the machine's clock
+    for (std::size_t i = 0; i < shards; ++i)
         ends_.push_back(std::make_unique<End>(*this, static_cast<ShardIndex>(i), state_->highest[i] + 1));
-        ends_.back()->set_stamp(std::max(now, state_->last_stamp + 1));
-    }
+}
+
+std::uint64_t Journal::time() const {
+    return first_stamp_ + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                                         std::chrono::steady_clock::now() - started_)
+                                                         .count());
 }
 
 Journal::~Journal() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -70,19 +71,19 @@ class End {
         seen_publishes_ = safe_publishes();
         seen_settles_ = safe_settles();
     }
-    /// Of messages handed over from now on; larger than all before.
-    void set_stamp(std::uint64_t stamp) { stamp_ = std::max(stamp_, stamp); }
-
     ShardStreams& streams() { return streams_; }
 
   private:
     void gather(RecordType type, StoredQueue queue, MessageId message);
+    /// The time at the first publish of a turn: within a shard ids tell what was first, between shards this
+    /// does.
+    std::uint64_t stamp();
     MessageId next_id() { return std::uint64_t{shard_} << 56 | next_id_++; }
 
     Journal& journal_;
     const ShardIndex shard_;
     std::uint64_t next_id_;
-    std::uint64_t stamp_ = 0;
+    std::uint64_t stamp_ = 0;  // 0: no publish yet in this turn
     std::uint64_t seen_publishes_ = 0;
     std::uint64_t seen_settles_ = 0;
     bool news_ = false;  // something was handed over that the writer may not know of
@@ -122,6 +123,8 @@ class Journal {
     void stop();
     /// Any shard's thread: it has handed something over.
     void wake();
+    /// Microseconds, later than all stamps of earlier lives; any thread.
+    std::uint64_t time() const;
     /// The disk has no room for another segment; any thread.
     bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
 
@@ -134,6 +137,8 @@ class Journal {
     DirectoryFiles files_;
     std::vector<Damage> damages_;
     std::optional<State> state_;
+    const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    std::uint64_t first_stamp_ = 0;
     std::vector<std::unique_ptr<End>> ends_;
     std::function<void(std::size_t)> moved_;
     std::function<void(const std::string&)> failed_;

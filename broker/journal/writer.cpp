@@ -35,9 +35,7 @@ Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, Wr
       synced_sequence_(state.next_sequence - 1),
       previous_end_(state.previous_end),
       highest_(state.highest),
-      living_(std::move(state.living)),
-      written_settles_(streams_.size()),
-      written_publishes_(streams_.size()) {
+      living_(std::move(state.living)) {
     for (const State::Segment& segment : state.segments) {
         segments_.push_back({segment.number, segment.size, segment.size});
         octets_ += segment.size;
@@ -64,31 +62,27 @@ bool Writer::step(Clock::time_point now) {
     if (!news && copies_.empty()) {
         if (due) {
             sync();
-            tell(round);
+            tell();
         }
         return remove_oldest() || due || scan_at_ != scanned_before;
     }
     if (!unsynced_) unsynced_since_ = now;
     try {
-        write_batch(round);
+        write_batch(round, Reserve::untouched);
     } catch (const NoSpace&) {
         if (!leave_settles(round)) throw;
-        reserve_allowed_ = true;
-        write_batch(round);
-        reserve_allowed_ = false;
+        write_batch(round, Reserve::usable);
         round.promises = true;  // at once, for it may free a segment
     }
-    if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell(round);
-    const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
-    copies_.clear();
-    if (round.promises || copied || due) sync();
     for (std::size_t i = 0; i < streams_.size(); ++i) {
         streams_[i]->publishes.take(round.publishes[i]);
         streams_[i]->settles.take(round.settles[i]);
     }
-    written_publishes_ = round.publishes;
-    written_settles_ = round.settles;
-    if (!unsynced_) tell(round);
+    if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell();
+    const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
+    copies_.clear();
+    if (round.promises || copied || due) sync();
+    if (!unsynced_) tell();
     remove_oldest();
     return true;
 }
@@ -166,7 +160,7 @@ bool Writer::snapshot(Round& round) {
     return round.size != 0;
 }
 
-void Writer::write_batch(Round& round) {
+void Writer::write_batch(Round& round, Reserve reserve) {
     BatchHead head{};
     pieces_.clear();
     pieces_.push_back({&head, sizeof head});
@@ -178,7 +172,7 @@ void Writer::write_batch(Round& round) {
 
     head.size = round.size + copies_.size();
     const std::uint64_t needed = sizeof head + head.size;
-    if (file_ == -1 || segments_.back().size + needed > segments_.back().capacity) roll(needed);
+    if (file_ == -1 || segments_.back().size + needed > segments_.back().capacity) roll(needed, reserve);
 
     head.magic = BatchHead::expected_magic;
     head.sequence = sequence_;
@@ -259,10 +253,10 @@ void Writer::sync() {
     unsynced_ = false;
 }
 
-void Writer::tell(const Round& round) {
-    for (std::size_t i = 0; i < streams_.size(); ++i) {
-        streams_[i]->safe_publishes.store(round.publishes[i], std::memory_order_release);
-        streams_[i]->safe_settles.store(round.settles[i], std::memory_order_release);
+void Writer::tell() {
+    for (ShardStreams* shard : streams_) {
+        shard->safe_publishes.store(shard->publishes.taken(), std::memory_order_release);
+        shard->safe_settles.store(shard->settles.taken(), std::memory_order_release);
     }
 }
 
@@ -274,21 +268,20 @@ void Writer::finish() {
     while (step(Clock::time_point::max() - std::chrono::hours(1))) {
     }
     if (file_ == -1) return;
-    Round round;
-    round.settles = written_settles_;
-    round.publishes = written_publishes_;
     if (unsynced_) {
         sync();
-        tell(round);
+        tell();
     }
     if (segments_.back().size + sizeof(BatchHead) > segments_.back().capacity) return;
-    write_batch(round);
+    Round nothing;
+    snapshot(nothing);
+    write_batch(nothing, Reserve::untouched);
     sync();
 }
 
 // ---- Segments.
 
-Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name) {
+Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name, Reserve reserve) {
     if (size <= options_.segment_size && !spares_.empty()) {
         files_.rename(spares_.back(), name);
         spares_.pop_back();
@@ -300,7 +293,7 @@ Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name) {
                 std::max(size, options_.hasty_size)};
     } catch (const std::system_error& error) {
         if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
-        if (!reserve_allowed_ || !has_reserve_ || size > options_.hasty_size)
+        if (reserve != Reserve::usable || !has_reserve_ || size > options_.hasty_size)
             throw NoSpace(error.code(), error.what());
     }
     has_reserve_ = false;
@@ -308,9 +301,9 @@ Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name) {
     return {files_.open(name), options_.hasty_size};
 }
 
-void Writer::roll(std::uint64_t least) {
+void Writer::roll(std::uint64_t least, Reserve reserve) {
     const std::uint64_t number = next_segment_;
-    const Fresh fresh = fresh_file(padded(batches_at + least), segment_name(number));
+    const Fresh fresh = fresh_file(padded(batches_at + least), segment_name(number), reserve);
     ++next_segment_;
     if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
     if (file_ != -1) {
@@ -441,10 +434,7 @@ bool Writer::remove_oldest() {
         // next.
         if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
             sync();
-            Round round;
-            round.settles = written_settles_;
-            round.publishes = written_publishes_;
-            tell(round);
+            tell();
         }
         const Segment oldest = segments_.front();
         if (scanned_ != -1) files_.close(std::exchange(scanned_, -1));

@@ -123,26 +123,29 @@ class Writer {
         bool promises = false;
     };
 
+    enum class Reserve : bool { untouched, usable };
+
     bool snapshot(Round& round);
-    void roll(std::uint64_t least);
+    void roll(std::uint64_t least, Reserve reserve);
     struct Fresh {
         Files::File file;
         std::uint64_t capacity;
     };
     /// Throws NoSpace, and nothing has changed then.
-    Fresh fresh_file(std::uint64_t size, const std::string& name);
+    Fresh fresh_file(std::uint64_t size, const std::string& name, Reserve reserve);
     /// There is no room for the round: leaves of it what frees space, settles of messages that were written
     /// before. False: nothing.
     bool leave_settles(Round& round);
     bool stands_alone(const char* record) const;
-    void write_batch(Round& round);
+    void write_batch(Round& round, Reserve reserve);
     void sync();
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
     void scan(std::uint64_t budget);
     void copy_record(const char* record, std::uint64_t at);
     bool remove_oldest();
-    void tell(const Round& round);
+    /// Everything that was taken is safe.
+    void tell();
 
     Files& files_;
     const std::vector<ShardStreams*> streams_;
@@ -160,11 +163,9 @@ class Writer {
     std::uint32_t seed_ = 0;
     bool unsynced_ = false;
     Clock::time_point unsynced_since_{};
-    std::vector<std::uint64_t> written_settles_, written_publishes_;
     std::vector<std::string> spares_;
     std::uint64_t next_spare_ = 1;
     bool has_reserve_ = false;
-    bool reserve_allowed_ = false;
 
     // Reclaim: how far the oldest segment was scanned, and what of it is to be written again in this round.
     Files::File scanned_ = -1;

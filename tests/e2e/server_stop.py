@@ -57,6 +57,20 @@ class ServerStop(unittest.TestCase):
         self.broker.start()
         self.assertEqual([(number, False) for number in range(200)], self.contents(queue))
 
+    def test_two_publishers_keep_their_common_order(self):
+        """Each on a shard of its own, in turns: the queue's order is neither's alone."""
+        self.broker.stop()
+        self.broker = StartedBroker(PROGRAM, config="threads = 2\nconnections_together = 1\n")
+        self.addCleanup(self.broker.stop)
+        channels = [self.connect().channel() for _ in range(2)]
+        queue = self.durable_queue_with(channels[0], 0)
+        channels[1].confirm_delivery()
+        for number in range(100):
+            channels[number % 2].basic_publish("", queue, str(number), pika.BasicProperties(delivery_mode=2, headers={"n": number}))
+        self.broker.terminate(signal.SIGKILL)
+        self.broker.start()
+        self.assertEqual([(number, False) for number in range(100)], self.contents(queue))
+
     def test_confirmed_messages_survive_a_kill(self):
         channel = self.connect().channel()
         queue = self.durable_queue_with(channel, 200)

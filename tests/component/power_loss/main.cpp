@@ -273,6 +273,7 @@ class Life {
             return records.data() + records.size() - size;
         };
         std::vector<Waiting> promised;
+        write_commit(room(commit_size));
         for (auto count = random_() % 3; count != 0; --count) {
             const MessageId id = std::uint64_t{shard} << 56 | next_id_[shard]++;
             std::vector<StoredQueue> into;
@@ -292,7 +293,6 @@ class Life {
             copy.settled_by = number;
             promised.push_back({shard, 0, true, id, queue, number});
         }
-        write_commit(room(commit_size));
         Stream& stream = streams_[shard]->settles;
         std::memcpy(stream.reserve(records.size()), records.data(), records.size());
         stream.push(records.size());
