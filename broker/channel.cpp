@@ -16,11 +16,15 @@ Channel::Channel(Session& session, std::uint16_t number)
 }
 
 Channel::~Channel() {
-    if (transaction_ != nullptr)
-        for (const Transaction::Publish& publish : transaction_->publishes)
-            shard().messages().release(publish.message);
+    if (transaction_ != nullptr) drop_publishes(*transaction_);
     for (const auto& origin : origins_)
         if (origin != nullptr && origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
+}
+
+void Channel::drop_publishes(Transaction& transaction) {
+    for (const Transaction::Publish& publish : transaction.publishes)
+        shard().messages().release(publish.message);
+    transaction.publishes.clear();
 }
 
 Shard& Channel::shard() {
@@ -119,8 +123,7 @@ void Channel::give_up() {
     channel_prefetch_ = 0;  // grants that still come back are nobody's
     wanting_.clear();
     if (transaction_ != nullptr) {
-        for (const Transaction::Publish& publish : transaction_->publishes)
-            shard().messages().release(publish.message);
+        drop_publishes(*transaction_);
         transaction_.reset();
     }
     // Consumers go first, so that what is put back is not handed to them again.

@@ -206,6 +206,7 @@ class Channel {
     /// Hands the journal what of the transaction has to survive; the position to wait for, if anything has.
     std::optional<std::uint64_t> store(Transaction& transaction);
     void carry_out(Transaction& transaction);
+    void drop_publishes(Transaction& transaction);
     Outcome tx_rollback();
     void requeue_all();
 

@@ -112,11 +112,13 @@ Channel::Outcome Channel::tx_commit() {
         return {};
     }
     // Nobody sees any of it before it is safe.
-    shard().answer_when_safe(*position, session_.ask(this, protocol::tx::Commit::id,
-                                                     [this, transaction](const Answer&) -> Outcome {
-                                                         carry_out(*transaction);
-                                                         return {};
-                                                     }));
+    const ReplyTo safe =
+        session_.ask(this, protocol::tx::Commit::id, [this, transaction](const Answer& answer) -> Outcome {
+            // Else the broker stops while the disk has no room for it.
+            answer.status == Answer::Status::done ? carry_out(*transaction) : drop_publishes(*transaction);
+            return {};
+        });
+    shard().answer_when_safe(*position, safe);
     return {};
 }
 
@@ -150,11 +152,14 @@ void Channel::carry_out(Transaction& transaction) {
         Arrival arrival(publish.message, shard().messages());
         bool room = true;
         for (const QueueId id : publish.queues)
-            if (const QueueInfo* queue = shard().view().queue(id))
+            if (const QueueInfo* queue = shard().view().queue(id)) {
                 room = shard().enqueue(*queue, arrival) && room;
+            } else if (arrival.stored() != 0) {  // deleted while the disk was waited for
+                shard().journal()->settle(stored_id(id), arrival.stored());
+            }
         if (!room) session_.wait_for_room();
-        shard().messages().release(publish.message);
     }
+    drop_publishes(transaction);
     for (const auto& [tag, settlement] : transaction.settlements) {
         Runs run(*this, settlement);
         run.add(unacknowledged_.take(tag));
@@ -167,8 +172,7 @@ Channel::Outcome Channel::tx_rollback() {
     if (mode_ != Mode::transaction)
         return fail(ChannelReply::precondition_failed, "channel is not transactional");
     const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
-    for (const Transaction::Publish& publish : transaction->publishes)
-        shard().messages().release(publish.message);
+    drop_publishes(*transaction);
     for (const auto& [tag, settlement] : transaction->settlements)
         unacknowledged_.find(tag)->in_transaction = 0;
     session_.send(number_, protocol::tx::RollbackOk{});

@@ -10,7 +10,7 @@ Queue::~Queue() {
 }
 
 void Queue::publish(Arrival& arrival) {
-    if (stopped_) return;
+    if (stopped_) return forget(arrival.stored());
     Consumer* consumer = backlog_.ready() == 0 ? consumers_.next() : nullptr;
     if (consumer == nullptr) {
         backlog_.add(arrival.keep());

@@ -358,6 +358,8 @@ void Shard::receive(const Mail& mail) {
             if (Queue* queue = near_queue(mail.queue)) {
                 Arrival arrival(mail.message(), messages_);
                 queue->publish(arrival);
+            } else if (mail.message()->stored != 0) {  // deleted meanwhile
+                journal_->settle(stored_id(mail.queue), mail.message()->stored);
             }
             messages_.release(mail.message());
             break;
@@ -503,6 +505,11 @@ void Shard::open_one(letter::Alarm& letter) {
 
 void Shard::open_one(letter::Stop&) {
     stopping_ = true;
+    if (journal_ != nullptr && journal_->out_of_space()) {
+        // Nobody can tell when the disk has room; what was not safe was not promised.
+        for (const WaitingCommit& commit : commits_) reply(commit.reply_to, {.status = Answer::Status::gone});
+        commits_.clear();
+    }
     sessions_.each([](Session& session) { session.stop(); });
     loop_->stopping();
 }

@@ -20,6 +20,10 @@ MessageId End::publish(std::span<const StoredQueue> queues, const Publication& p
     return id;
 }
 
+bool End::out_of_space() const {
+    return journal_.out_of_space();
+}
+
 std::uint64_t End::stamp() {
     if (stamp_ == 0) stamp_ = journal_.time();
     return stamp_;

@@ -40,6 +40,7 @@ class End {
     /// Safe when safe_publishes() has come so far.
     std::uint64_t publish_position() const { return streams_.publishes.position(); }
     std::uint64_t safe_publishes() const { return streams_.safe_publishes.load(std::memory_order_acquire); }
+    bool out_of_space() const;
     bool full() const { return streams_.publishes.unwritten() > most_unwritten; }
 
     /// The queue holds it no longer, or has delivered it once more. Handed over by `flush`, in runs.

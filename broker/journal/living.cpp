@@ -27,6 +27,7 @@ void Living::publish(MessageId id, Place place, std::uint32_t size, std::span<co
         for (const StoredQueue queue : queues) holders.push_back({queue, 0});
     } else {
         shared_.erase(id);
+        page.queues[slot] = queues.empty() ? 0 : queues.front();
     }
 }
 
@@ -44,6 +45,8 @@ void Living::settle(StoredQueue queue, MessageId first, std::uint64_t count) {
             std::erase_if(shared->second, [&](const Holder& holder) { return holder.queue == queue; });
             if (!shared->second.empty()) continue;
             shared_.erase(shared);
+        } else if (page->second.queues[id % page_size] != queue) {
+            continue;
         }
         bury(page->second, id);
         if (page->second.living == 0) pages_.erase(page);
@@ -76,7 +79,7 @@ void Living::mark(StoredQueue queue, MessageId first, std::uint64_t count, std::
         if (page->second.segments[slot] == 0) continue;
         const auto shared = shared_.find(id);
         if (shared == shared_.end()) {
-            add(page->second.deliveries[slot]);
+            if (page->second.queues[slot] == queue) add(page->second.deliveries[slot]);
         } else {
             for (Holder& holder : shared->second)
                 if (holder.queue == queue) add(holder.deliveries);

@@ -23,7 +23,8 @@ class Living {
   public:
     /// A publish record of `size` octets was written at `place`. If the message is known, this replaces it.
     void publish(MessageId id, Place place, std::uint32_t size, std::span<const StoredQueue> queues);
-    /// `queue` holds these no longer. Unknown ones are passed over.
+    /// `queue` holds these no longer. What it does not hold is passed over: settles come twice, and for
+    /// queues that a message was never stored for.
     void settle(StoredQueue queue, MessageId first, std::uint64_t count);
     /// Delivered by `queue` so many times more.
     void mark(StoredQueue queue, MessageId first, std::uint64_t count, std::uint32_t times);
@@ -56,6 +57,7 @@ class Living {
         std::uint32_t segments[page_size] = {};  // 0: dead
         std::uint32_t offsets[page_size] = {};   // by 8 octets
         std::uint32_t sizes[page_size] = {};
+        StoredQueue queues[page_size] = {};  // of those in one queue only
         std::uint8_t deliveries[page_size] = {};
         std::uint32_t living = 0;
     };

@@ -195,6 +195,7 @@ class Life {
   private:
     void act() {
         const std::size_t shard = random_() % shards;
+        if (random_() % 8 == 0) settle_again();
         switch (random_() % 8) {
             case 0:
             case 1:
@@ -261,7 +262,23 @@ class Life {
             return;
         }
         model_.messages[id].copies[queue].settle_handed = true;
+        settled_.emplace_back(id, queue);
         waiting_.push_back({queue % shards, stream.position(), true, id, queue, 0});
+    }
+
+    /// What a transaction settled its queue settles too, later; and a queue that never held a message may say
+    /// so.
+    void settle_again() {
+        if (settled_.empty()) return;
+        auto [id, queue] = settled_[random_() % settled_.size()];
+        const auto message = model_.messages.find(id);
+        if (message == model_.messages.end()) return;
+        if (const StoredQueue other = 1 + random_() % queues; !message->second.copies.contains(other))
+            queue = other;
+        Stream& stream = streams_[queue % shards]->settles;
+        const Run run{id, 1};
+        write_runs(stream.reserve(runs_size(1)), RecordType::settle, queue, {&run, 1});
+        stream.push(runs_size(1));
     }
 
     void transaction(std::size_t shard) {
@@ -346,6 +363,7 @@ class Life {
     bool uniform_ = false;  // records of one size, which stand where others stood in a recycled segment
     std::vector<Waiting> waiting_;
     std::vector<std::pair<MessageId, StoredQueue>> ready_;
+    std::vector<std::pair<MessageId, StoredQueue>> settled_;
     Writer::Clock::time_point now_{};
 };
 
