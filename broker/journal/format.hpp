@@ -77,7 +77,7 @@ struct RecordHead {
     RecordType type;
     std::uint8_t zero;
     std::uint16_t count;  // publish: queues; settle and mark: runs
-    std::uint32_t times;  // of a mark: so many deliveries more
+    std::uint32_t times;  // of a mark: so many deliveries more; of a commit: so many records behind it
     std::uint64_t id;
 };
 static_assert(sizeof(RecordHead) == 24);

@@ -63,6 +63,7 @@ MessageId End::Unit::publish(std::span<const StoredQueue> queues, const Publicat
     const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
     const MessageId id = end_.next_id();
     records_.resize(records_.size() + size);
+    ++count_;
     write_publish(records_.data() + records_.size() - size, id, end_.stamp(), queues, publication.names,
                   publication.tail, publication.header_frame_size, publication.body_size);
     return id;
@@ -71,6 +72,7 @@ MessageId End::Unit::publish(std::span<const StoredQueue> queues, const Publicat
 void End::Unit::settle(StoredQueue queue, MessageId message) {
     const Run run{message, 1};
     records_.resize(records_.size() + runs_size(1));
+    ++count_;
     write_runs(records_.data() + records_.size() - runs_size(1), RecordType::settle, queue, {&run, 1});
 }
 
@@ -78,7 +80,7 @@ std::uint64_t End::commit(Unit unit) {
     flush();  // what was settled before stands before it
     const std::size_t size = unit.records_.size() + commit_size;
     char* const to = streams_.settles.reserve(size);
-    write_commit(to);
+    write_commit(to, unit.count_);
     std::memcpy(to + commit_size, unit.records_.data(), unit.records_.size());
     streams_.settles.push(size);
     news_ = true;

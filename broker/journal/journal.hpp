@@ -59,6 +59,7 @@ class End {
         friend class End;
         End& end_;
         std::string records_;
+        std::uint32_t count_ = 0;
     };
     /// Safe when safe_settles() has come so far.
     std::uint64_t commit(Unit unit);

@@ -65,9 +65,15 @@ inline void write_runs(char* to, RecordType type, StoredQueue queue, std::span<c
     seal_record(to, static_cast<std::uint32_t>(runs_size(runs.size())));
 }
 
-inline void write_commit(char* to) {
-    const RecordHead head{
-        .length = 0, .checksum = 0, .type = RecordType::commit, .zero = 0, .count = 0, .times = 0, .id = 0};
+/// Before the `records` of a transaction.
+inline void write_commit(char* to, std::uint32_t records) {
+    const RecordHead head{.length = 0,
+                          .checksum = 0,
+                          .type = RecordType::commit,
+                          .zero = 0,
+                          .count = 0,
+                          .times = records,
+                          .id = 0};
     std::memcpy(to, &head, sizeof head);
     seal_record(to, commit_size);
 }

@@ -100,8 +100,12 @@ bool Writer::leave_settles(Round& round) {
         for (const iovec& piece : pieces_) {
             const char* at = static_cast<const char*>(piece.iov_base);
             const char* const end = at + piece.iov_len;
-            for (; at != end && stands_alone(at); at += load<RecordHead>(at).length)
-                round.settles[i] += load<RecordHead>(at).length;
+            while (at != end) {
+                const std::size_t size = alone(at);
+                if (size == 0) break;
+                at += size;
+                round.settles[i] += size;
+            }
             if (at != end) break;
         }
         round.size += round.settles[i] - streams_[i]->settles.taken();
@@ -109,16 +113,26 @@ bool Writer::leave_settles(Round& round) {
     return round.size != 0;
 }
 
-bool Writer::stands_alone(const char* record) const {
+std::size_t Writer::alone(const char* record) const {
     const auto head = load<RecordHead>(record);
-    if (head.type != RecordType::settle && head.type != RecordType::mark) return false;
+    std::size_t size = head.length;
+    if (head.type == RecordType::commit) {
+        // All of a transaction, or nothing.
+        for (std::uint32_t left = head.times; left != 0; --left) {
+            const std::size_t next = alone(record + size);
+            if (next == 0) return 0;
+            size += next;
+        }
+        return size;
+    }
+    if (head.type != RecordType::settle && head.type != RecordType::mark) return 0;
     for (unsigned i = 0; i < head.count; ++i) {
         const auto run = load<Run>(record + sizeof head + i * sizeof(Run));
         const MessageId last = run.first + run.count - 1;
         const std::uint64_t shard = last >> 56;
-        if (shard >= most_shards || (last & ((std::uint64_t{1} << 56) - 1)) > highest_[shard]) return false;
+        if (shard >= most_shards || (last & ((std::uint64_t{1} << 56) - 1)) > highest_[shard]) return 0;
     }
-    return true;
+    return size;
 }
 
 void Writer::make_reserve() {

@@ -136,7 +136,9 @@ class Writer {
     /// There is no room for the round: leaves of it what frees space, settles of messages that were written
     /// before. False: nothing.
     bool leave_settles(Round& round);
-    bool stands_alone(const char* record) const;
+    /// Octets that can be written without the publishes of the round: a record, or a transaction. 0: it
+    /// cannot.
+    std::size_t alone(const char* record) const;
     void write_batch(Round& round, Reserve reserve);
     void sync();
     void apply(const char* records, std::size_t size, std::uint64_t offset);

@@ -290,11 +290,13 @@ class Life {
             return records.data() + records.size() - size;
         };
         std::vector<Waiting> promised;
-        write_commit(room(commit_size));
+        std::uint32_t count_of_records = 0;
+        room(commit_size);
         for (auto count = random_() % 3; count != 0; --count) {
             const MessageId id = std::uint64_t{shard} << 56 | next_id_[shard]++;
             std::vector<StoredQueue> into;
             const std::string tail = content(id, into, number);
+            ++count_of_records;
             write_publish(room(publish_size(into.size(), 2 + tail.size())), id, ++stamp_, into,
                           std::string_view("\0\0", 2), tail, 22,
                           static_cast<std::uint32_t>(model_.messages[id].body.size()));
@@ -304,12 +306,14 @@ class Life {
             const auto [id, queue] = pick();
             if (id == none) break;
             const Run run{id, 1};
+            ++count_of_records;
             write_runs(room(runs_size(1)), RecordType::settle, queue, {&run, 1});
             Copy& copy = model_.messages[id].copies[queue];
             copy.settle_handed = true;
             copy.settled_by = number;
             promised.push_back({shard, 0, true, id, queue, number});
         }
+        write_commit(records.data(), count_of_records);
         Stream& stream = streams_[shard]->settles;
         std::memcpy(stream.reserve(records.size()), records.data(), records.size());
         stream.push(records.size());
