@@ -169,7 +169,7 @@ void CatalogStore::commit() {
         database.execute("COMMIT");
     } catch (const sqlite::Error&) {
         // A full disk leaves the transaction open, other errors have undone it already.
-        if (database.in_transaction()) database.execute("ROLLBACK");
+        forget();
         throw;
     }
 }
@@ -295,7 +295,7 @@ void CatalogStore::add(const Definitions& definitions) {
         keep("parameters", definitions.parameters);
         keep("global_parameters", definitions.global_parameters);
     } catch (const sqlite::Error&) {
-        if (database.in_transaction()) database.execute("ROLLBACK");
+        forget();
         throw;
     }
     commit();
@@ -307,21 +307,27 @@ void CatalogStore::stage(const Change& change, const View& view) {
     std::visit([&](const auto& one) { stage_one(one, view); }, change);
 }
 
+template <class Add, class Delete>
+void CatalogStore::add_afresh(Add add, Delete delete_old) {
+    add();
+    if (statements_->database.changed() != 0) return;
+    // One that was deleted when that could not be stored.
+    delete_old();
+    add();
+}
+
 void CatalogStore::stage_one(const change::DeclareExchange& declared, const View& view) {
     if (!declared.durable) return;
     begin();
     const std::string& vhost = view.vhost(declared.vhost).name;
-    sqlite::Statement& add = statements_->add_exchange();
-    const auto added = [&] {
-        add.bind(vhost, declared.name, name_of(declared.type), declared.auto_delete, declared.internal,
-                 declared.arguments)
-            .run();
-        return statements_->database.changed() != 0;
-    };
-    if (added()) return;
-    // One that was deleted when that could not be stored.
-    delete_exchange(vhost, declared.name);
-    added();
+    add_afresh(
+        [&] {
+            statements_->add_exchange()
+                .bind(vhost, declared.name, name_of(declared.type), declared.auto_delete, declared.internal,
+                      declared.arguments)
+                .run();
+        },
+        [&] { delete_exchange(vhost, declared.name); });
 }
 
 void CatalogStore::stage_one(const change::DeleteExchange& deleted, const View& view) {
@@ -342,16 +348,13 @@ void CatalogStore::stage_one(const change::DeclareQueue& declared, const View& v
     if (!declared.durable) return;
     begin();
     const std::string& vhost = view.vhost(declared.vhost).name;
-    sqlite::Statement& add = statements_->add_queue();
-    const auto added = [&] {
-        add.bind(row_id(declared.id), vhost, declared.name, declared.auto_delete, declared.arguments)
-            .run();
-        return statements_->database.changed() != 0;
-    };
-    if (added()) return;
-    // One that was deleted when that could not be stored.
-    delete_queue(vhost, declared.name);
-    added();
+    add_afresh(
+        [&] {
+            statements_->add_queue()
+                .bind(row_id(declared.id), vhost, declared.name, declared.auto_delete, declared.arguments)
+                .run();
+        },
+        [&] { delete_queue(vhost, declared.name); });
 }
 
 void CatalogStore::stage_one(const change::DeleteQueue& deleted, const View& view) {

@@ -52,6 +52,8 @@ class CatalogStore {
 
     void migrate(std::int64_t from);
     void begin();
+    template <class Add, class Delete>
+    void add_afresh(Add add, Delete delete_old);
     void delete_exchange(std::string_view vhost, std::string_view name);
     void delete_queue(std::string_view vhost, std::string_view name);
     void stage_one(const change::AddVhost&, const View&) {}

@@ -16,7 +16,6 @@ constexpr std::size_t untouched_segments = 2;
 constexpr std::size_t reclaim_from_segments = 4;
 constexpr std::uint64_t scan_per_octet = 4;
 const std::string reserve_name = "spare-reserve";
-constexpr std::size_t read_size = std::size_t{256} << 10;
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -46,7 +45,6 @@ Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, Wr
 
 Writer::~Writer() {
     if (file_ != -1) files_.close(file_);
-    if (scanned_ != -1) files_.close(scanned_);
 }
 
 // ---- A round.
@@ -54,17 +52,18 @@ Writer::~Writer() {
 bool Writer::step(Clock::time_point now) {
     Round round;
     const bool news = snapshot(round);
-    const std::uint64_t scanned_before = scan_at_;
+    const std::uint64_t scanned_before = reclaim_.position();
     // Copies that found no room wait for it.
-    if (copies_.empty() && reclaim_due())
-        scan(std::max(scan_per_octet * round.size, news ? 0 : options_.scan_at_least));
+    if (reclaim_.copies().empty() && reclaim_due())
+        reclaim_.scan(segments_.front().number, segments_.front().size,
+                      std::max(scan_per_octet * round.size, news ? 0 : options_.scan_at_least));
     const bool due = unsynced_ && now >= unsynced_since_ + options_.settle_delay;
-    if (!news && copies_.empty()) {
+    if (!news && reclaim_.copies().empty()) {
         if (due) {
             sync();
             tell();
         }
-        return remove_oldest() || due || scan_at_ != scanned_before;
+        return remove_oldest() || due || reclaim_.position() != scanned_before;
     }
     if (!unsynced_) unsynced_since_ = now;
     try {
@@ -79,8 +78,9 @@ bool Writer::step(Clock::time_point now) {
         streams_[i]->settles.take(round.settles[i]);
     }
     if (options_.fault == WriterOptions::Fault::confirm_before_sync) tell();
-    const bool copied = !copies_.empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
-    copies_.clear();
+    const bool copied =
+        !reclaim_.copies().empty() && options_.fault != WriterOptions::Fault::remove_before_sync;
+    reclaim_.written();
     if (round.promises || copied || due) sync();
     if (!unsynced_) tell();
     remove_oldest();
@@ -89,8 +89,7 @@ bool Writer::step(Clock::time_point now) {
 
 bool Writer::leave_settles(Round& round) {
     // Copies that were made before these settles may bring back what they settle.
-    copies_.clear();
-    scan_at_ = batches_at;
+    reclaim_.again();
     round.size = 0;
     for (std::size_t i = 0; i < streams_.size(); ++i) {
         round.publishes[i] = streams_[i]->publishes.taken();
@@ -174,17 +173,22 @@ bool Writer::snapshot(Round& round) {
     return round.size != 0;
 }
 
+void Writer::gather(const Round& round) {
+    for (std::size_t i = 0; i < streams_.size(); ++i)
+        streams_[i]->publishes.gather(round.publishes[i], pieces_);
+    // Copies stand before the settles of the same batch, which were not known when they were made.
+    const std::string& copies = reclaim_.copies();
+    if (!copies.empty()) pieces_.push_back({const_cast<char*>(copies.data()), copies.size()});
+    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i]->settles.gather(round.settles[i], pieces_);
+}
+
 void Writer::write_batch(Round& round, Reserve reserve) {
     BatchHead head{};
     pieces_.clear();
     pieces_.push_back({&head, sizeof head});
-    for (std::size_t i = 0; i < streams_.size(); ++i)
-        streams_[i]->publishes.gather(round.publishes[i], pieces_);
-    // Copies stand before the settles of the same batch, which were not known when they were made.
-    if (!copies_.empty()) pieces_.push_back({copies_.data(), copies_.size()});
-    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i]->settles.gather(round.settles[i], pieces_);
+    gather(round);
 
-    head.size = round.size + copies_.size();
+    head.size = round.size + reclaim_.copies().size();
     const std::uint64_t needed = sizeof head + head.size;
     if (file_ == -1 || segments_.back().size + needed > segments_.back().capacity) roll(needed, reserve);
 
@@ -209,10 +213,7 @@ void Writer::write_batch(Round& round, Reserve reserve) {
     files_.write(file_, segment.size, pieces_);
     // The pieces may have been changed by a short write; what was written is read from the streams once more.
     pieces_.clear();
-    for (std::size_t i = 0; i < streams_.size(); ++i)
-        streams_[i]->publishes.gather(round.publishes[i], pieces_);
-    if (!copies_.empty()) pieces_.push_back({copies_.data(), copies_.size()});
-    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i]->settles.gather(round.settles[i], pieces_);
+    gather(round);
     for (const iovec& piece : pieces_) {
         apply(static_cast<const char*>(piece.iov_base), piece.iov_len, offset);
         offset += piece.iov_len;
@@ -356,91 +357,6 @@ bool Writer::reclaim_due() const {
     return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
 }
 
-void Writer::scan(std::uint64_t budget) {
-    const Segment& oldest = segments_.front();
-    if (scanned_ == -1) {
-        scanned_ = files_.open(segment_name(oldest.number));
-        scan_at_ = batches_at;
-        scan_buffer_.clear();
-    }
-    std::uint64_t buffer_at = scan_at_;  // in the segment, of the buffer's first octet
-    std::size_t used = 0;
-    std::string& buffer = scan_buffer_;
-    buffer.clear();
-    const auto have = [&](std::uint64_t size) {
-        if (buffer.size() - used >= size) return true;
-        buffer.erase(0, used);
-        buffer_at += used;
-        used = 0;
-        const std::size_t before = buffer.size();
-        const std::uint64_t left = oldest.size - buffer_at - before;
-        buffer.resize(before + std::min<std::uint64_t>(std::max<std::uint64_t>(read_size, size), left));
-        const std::size_t got = files_.read(scanned_, buffer_at + before,
-                                            std::span(buffer.data() + before, buffer.size() - before));
-        buffer.resize(before + got);
-        return buffer.size() >= size;
-    };
-    const std::uint64_t stop = scan_at_ + budget;
-    while (scan_at_ < oldest.size && scan_at_ < stop && living_.in_segment(oldest.number) != 0) {
-        if (!have(sizeof(BatchHead))) break;
-        if (load<std::uint32_t>(buffer.data() + used) == BatchHead::expected_magic) {
-            used += sizeof(BatchHead);
-        } else {
-            if (!have(sizeof(RecordHead))) break;
-            const auto length = load<std::uint32_t>(buffer.data() + used);
-            if (length < sizeof(RecordHead) || length % 8 != 0 || !have(length)) {
-                // A damaged batch, which recovery went around: on to the next octets that make sense.
-                used += 8;
-            } else {
-                copy_record(buffer.data() + used, buffer_at + used);
-                used += length;
-            }
-        }
-        scan_at_ = buffer_at + used;
-    }
-    if (scan_at_ >= oldest.size) scan_at_ = oldest.size;
-}
-
-void Writer::copy_record(const char* record, std::uint64_t at) {
-    const auto head = load<RecordHead>(record);
-    if (head.type != RecordType::publish || !living_.is_at(head.id, {segments_.front().number, at})) return;
-    std::vector<StoredQueue> recorded(head.count);
-    std::memcpy(recorded.data(), record + sizeof head, head.count * sizeof(StoredQueue));
-    const std::vector<Living::Holder> holders = living_.holders(head.id, recorded);
-
-    const std::size_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
-    const std::size_t size = head.length - (head.count - holders.size()) * sizeof(StoredQueue);
-    const std::size_t start = copies_.size();
-    copies_.resize(start + size);
-    char* to = copies_.data() + start;
-    RecordHead copy = head;
-    copy.count = static_cast<std::uint16_t>(holders.size());
-    std::memcpy(to, &copy, sizeof copy);
-    for (std::size_t i = 0; i < holders.size(); ++i)
-        std::memcpy(to + sizeof copy + i * sizeof(StoredQueue), &holders[i].queue, sizeof(StoredQueue));
-    std::memcpy(to + sizeof copy + holders.size() * sizeof(StoredQueue), record + fields_at,
-                head.length - fields_at);
-    seal_record(to, static_cast<std::uint32_t>(size));
-
-    for (const Living::Holder& holder : holders) {
-        if (holder.deliveries == 0) continue;
-        constexpr std::size_t mark_size = sizeof(RecordHead) + sizeof(Run);
-        const std::size_t mark_at = copies_.size();
-        copies_.resize(mark_at + mark_size);
-        const RecordHead mark{.length = 0,
-                              .checksum = 0,
-                              .type = RecordType::mark,
-                              .zero = 0,
-                              .count = 1,
-                              .times = holder.deliveries,
-                              .id = holder.queue};
-        const Run run{head.id, 1};
-        std::memcpy(copies_.data() + mark_at, &mark, sizeof mark);
-        std::memcpy(copies_.data() + mark_at + sizeof mark, &run, sizeof run);
-        seal_record(copies_.data() + mark_at, mark_size);
-    }
-}
-
 bool Writer::remove_oldest() {
     bool removed = false;
     while (segments_.size() > untouched_segments && living_.in_segment(segments_.front().number) == 0) {
@@ -451,7 +367,7 @@ bool Writer::remove_oldest() {
             tell();
         }
         const Segment oldest = segments_.front();
-        if (scanned_ != -1) files_.close(std::exchange(scanned_, -1));
+        reclaim_.leave();
         const std::string name = segment_name(oldest.number);
         if (spares_.size() < options_.spare_segments && oldest.capacity == options_.segment_size) {
             std::string spare = "spare-" + std::to_string(next_spare_++);

@@ -15,6 +15,7 @@
 #include "broker/journal/files.hpp"
 #include "broker/journal/format.hpp"
 #include "broker/journal/living.hpp"
+#include "broker/journal/reclaim.hpp"
 #include "broker/journal/stream.hpp"
 
 namespace trilby::broker::journal {
@@ -139,12 +140,11 @@ class Writer {
     /// Octets that can be written without the publishes of the round: a record, or a transaction. 0: it
     /// cannot.
     std::size_t alone(const char* record) const;
+    void gather(const Round& round);
     void write_batch(Round& round, Reserve reserve);
     void sync();
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
-    void scan(std::uint64_t budget);
-    void copy_record(const char* record, std::uint64_t at);
     bool remove_oldest();
     /// Everything that was taken is safe.
     void tell();
@@ -169,12 +169,7 @@ class Writer {
     std::uint64_t next_spare_ = 1;
     bool has_reserve_ = false;
 
-    // Reclaim: how far the oldest segment was scanned, and what of it is to be written again in this round.
-    Files::File scanned_ = -1;
-    std::uint64_t scan_at_ = 0;
-    std::string scan_buffer_;
-    std::string copies_;
-
+    Reclaim reclaim_{files_, living_};
     std::vector<iovec> pieces_;
 };
 

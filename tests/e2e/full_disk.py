@@ -65,9 +65,9 @@ def fill_and_drain(broker):
     second = Publisher(broker.url, "full", PERSISTENT, 1001)
     second.start()
     until(second.blocked.is_set, "the second publisher is blocked")
+    so_far = standstill(second)  # it goes on as soon as there is room, while the queue is still being emptied
     taken = take(channel, before - 10)
     assert taken == list(range(1, before - 9)), "what was confirmed is lost, or out of order"
-    so_far = len(second.confirmed())
     until(second.unblocked.is_set, "the second publisher is let go")
     until(lambda: len(second.confirmed()) > so_far + 20, "the second publisher goes on")
     broker.terminate(signal.SIGKILL)

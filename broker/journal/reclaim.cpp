@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/journal/reclaim.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace trilby::broker::journal {
+
+namespace {
+constexpr std::size_t read_size = std::size_t{256} << 10;
+}  // namespace
+
+Reclaim::~Reclaim() {
+    leave();
+}
+
+void Reclaim::leave() {
+    if (file_ != -1) files_.close(std::exchange(file_, -1));
+}
+
+void Reclaim::scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budget) {
+    if (file_ == -1) {
+        file_ = files_.open(segment_name(segment));
+        segment_ = segment;
+        at_ = batches_at;
+    }
+    std::uint64_t buffer_at = at_;  // in the segment, of the buffer's first octet
+    std::size_t used = 0;
+    std::string buffer;
+    const auto have = [&](std::uint64_t size) {
+        if (buffer.size() - used >= size) return true;
+        buffer.erase(0, used);
+        buffer_at += used;
+        used = 0;
+        const std::size_t before = buffer.size();
+        const std::uint64_t left = end - buffer_at - before;
+        buffer.resize(before + std::min<std::uint64_t>(std::max<std::uint64_t>(read_size, size), left));
+        const std::size_t got =
+            files_.read(file_, buffer_at + before, std::span(buffer.data() + before, buffer.size() - before));
+        buffer.resize(before + got);
+        return buffer.size() >= size;
+    };
+    const std::uint64_t stop = at_ + budget;
+    while (at_ < end && at_ < stop && living_.in_segment(segment) != 0) {
+        if (!have(sizeof(BatchHead))) break;
+        if (load<std::uint32_t>(buffer.data() + used) == BatchHead::expected_magic) {
+            used += sizeof(BatchHead);
+        } else {
+            if (!have(sizeof(RecordHead))) break;
+            const auto length = load<std::uint32_t>(buffer.data() + used);
+            if (length < sizeof(RecordHead) || length % 8 != 0 || !have(length)) {
+                // A damaged batch, which recovery went around: on to the next octets that make sense.
+                used += 8;
+            } else {
+                copy_record(buffer.data() + used, buffer_at + used);
+                used += length;
+            }
+        }
+        at_ = buffer_at + used;
+    }
+    if (at_ >= end) at_ = end;
+}
+
+void Reclaim::copy_record(const char* record, std::uint64_t at) {
+    const auto head = load<RecordHead>(record);
+    if (head.type != RecordType::publish || !living_.is_at(head.id, {segment_, at})) return;
+    std::vector<StoredQueue> recorded(head.count);
+    std::memcpy(recorded.data(), record + sizeof head, head.count * sizeof(StoredQueue));
+    const std::vector<Living::Holder> holders = living_.holders(head.id, recorded);
+
+    const std::size_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
+    const std::size_t size = head.length - (head.count - holders.size()) * sizeof(StoredQueue);
+    const std::size_t start = copies_.size();
+    copies_.resize(start + size);
+    char* to = copies_.data() + start;
+    RecordHead copy = head;
+    copy.count = static_cast<std::uint16_t>(holders.size());
+    std::memcpy(to, &copy, sizeof copy);
+    for (std::size_t i = 0; i < holders.size(); ++i)
+        std::memcpy(to + sizeof copy + i * sizeof(StoredQueue), &holders[i].queue, sizeof(StoredQueue));
+    std::memcpy(to + sizeof copy + holders.size() * sizeof(StoredQueue), record + fields_at,
+                head.length - fields_at);
+    seal_record(to, static_cast<std::uint32_t>(size));
+
+    for (const Living::Holder& holder : holders) {
+        if (holder.deliveries == 0) continue;
+        constexpr std::size_t mark_size = sizeof(RecordHead) + sizeof(Run);
+        const std::size_t mark_at = copies_.size();
+        copies_.resize(mark_at + mark_size);
+        const RecordHead mark{.length = 0,
+                              .checksum = 0,
+                              .type = RecordType::mark,
+                              .zero = 0,
+                              .count = 1,
+                              .times = holder.deliveries,
+                              .id = holder.queue};
+        const Run run{head.id, 1};
+        std::memcpy(copies_.data() + mark_at, &mark, sizeof mark);
+        std::memcpy(copies_.data() + mark_at + sizeof mark, &run, sizeof run);
+        seal_record(copies_.data() + mark_at, mark_size);
+    }
+}
+
+}  // namespace trilby::broker::journal
