@@ -11,6 +11,7 @@
 
 namespace trilby::broker {
 
+class CatalogStatements;
 class View;
 
 /// What of the catalog survives the broker: virtual hosts, users, permissions, durable exchanges and queues,
@@ -48,8 +49,6 @@ class CatalogStore {
     void forget();
 
   private:
-    struct Statements;
-
     void migrate(std::int64_t from);
     void begin();
     template <class Add, class Delete>
@@ -65,7 +64,7 @@ class CatalogStore {
     void stage_one(const change::Bind&, const View&);
     void stage_one(const change::Unbind&, const View&);
 
-    std::unique_ptr<Statements> statements_;
+    std::unique_ptr<CatalogStatements> statements_;
 };
 
 }  // namespace trilby::broker

@@ -3,6 +3,7 @@
 """What clients see when the broker stops, is killed, and comes back.  server_stop.py BROKER"""
 import pathlib
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -32,6 +33,9 @@ class ServerStop(unittest.TestCase):
         with self.assertRaises(pika.exceptions.ConnectionClosedByBroker) as caught:
             until(lambda: connection.process_data_events(0.1), "the connection ends")
         self.assertEqual((320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"), caught.exception.args)
+
+    def trilby(self, *arguments):
+        return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60)
 
     def durable_queue_with(self, channel, count):
         queue = name()
@@ -84,6 +88,30 @@ class ServerStop(unittest.TestCase):
         # An ack is not confirmed, so some acknowledged messages may be back; nothing else may be lost or moved.
         self.assertEqual(list(range(numbers[0], 200)), numbers)
         self.assertLessEqual(numbers[0], 50)
+
+    def test_damage_costs_what_is_damaged_and_is_named(self):
+        queue = self.durable_queue_with(self.connect().channel(), 200)
+        self.assertEqual(0, self.broker.terminate())
+        data = self.broker.directory / "data"
+        segment = min((data / "journal").glob("*.seg"))
+        octets = bytearray(segment.read_bytes())
+        octets[octets.index(b"\x01nI", 8192)] ^= 1  # the name of a header, in some message
+        segment.write_bytes(octets)
+
+        check = self.trilby("journal", "check", str(data))
+        self.assertEqual(1, check.returncode)
+        self.assertRegex(check.stdout, rf"damaged: {segment.name} at \d+, \d+ octets")
+        dump = self.trilby("journal", "dump", str(data))
+        self.assertEqual((1, 199), (dump.returncode, len(dump.stdout.splitlines())))
+        strict = self.trilby("serve", "--strict", "--data-dir", str(data), "--listen", "127.0.0.1:0")
+        self.assertEqual(1, strict.returncode)
+        self.assertIn("the journal is damaged, and --strict asks not to start then", strict.stderr)
+
+        self.broker.start()
+        self.assertIn(segment.name, self.broker.log_tail())
+        numbers = [number for number, _ in self.contents(queue)]
+        self.assertEqual(199, len(numbers))
+        self.assertEqual(sorted(numbers), numbers)
 
     def test_what_is_not_durable_is_gone(self):
         channel = self.connect().channel()
