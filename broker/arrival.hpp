@@ -36,6 +36,10 @@ class Arrival {
 
     const Publication& publication() const { return publication_; }
     std::uint64_t stored() const { return stored_; }
+    /// As Message::weight.
+    std::size_t weight() const {
+        return sizeof(Message) + publication_.names.size() + publication_.tail.size();
+    }
     /// Null while nobody had to keep it.
     Message* message() const { return message_; }
 

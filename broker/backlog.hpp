@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "broker/ids.hpp"
-#include "broker/message.hpp"
+#include "broker/kept.hpp"
 #include "broker/sequence_map.hpp"
 
 namespace trilby::broker {
@@ -24,7 +24,7 @@ class Backlog {
   public:
     struct Entry {
         EntryNumber number;
-        Message* message;
+        Kept kept;
         bool redelivered;
     };
 
@@ -32,49 +32,52 @@ class Backlog {
     std::size_t unacknowledged() const { return entries_.size() - ready_; }
 
     /// At the end, ready.
-    void add(Message* message) {
-        entries_.push_back(message);
+    void add(Kept kept) {
+        entries_.push_back(kept);
         ++ready_;
     }
     /// At the end and handed out at once; nothing may be ready.
-    EntryNumber add_handed_out(Message* message) {
-        const EntryNumber number = entries_.push_back(message);
+    EntryNumber add_handed_out(Kept kept) {
+        const EntryNumber number = entries_.push_back(kept);
         cursor_ = number + 1;
         return number;
     }
 
     /// At the end, ready, as it was before the broker stopped. What was delivered then stood before all that
     /// was not.
-    void restore(Message* message, bool redelivered) {
-        add(message);
+    void restore(Kept kept, bool redelivered) {
+        add(kept);
         while (redelivered && cursor_ != entries_.end()) {
             --ready_;
             give_back(cursor_++);
         }
     }
 
-    /// The first ready entry, which is then handed out. There must be one.
-    Entry hand_out() {
-        --ready_;
-        if (!given_back_.empty()) {
-            std::pop_heap(given_back_.begin(), given_back_.end(), std::greater<>{});
-            const EntryNumber number = given_back_.back();
-            given_back_.pop_back();
-            return {number, *entries_.find(number), true};
-        }
-        const EntryNumber number = cursor_++;
-        return {number, *entries_.find(number), false};
+    /// The first ready entry. There must be one.
+    Entry first() {
+        const bool again = !given_back_.empty();
+        const EntryNumber number = again ? given_back_.front() : cursor_;
+        return {number, *entries_.find(number), again};
     }
-    /// The same, and gone.
-    Entry remove_first() {
-        const Entry entry = hand_out();
-        entries_.take(entry.number);
-        return entry;
+    /// The first ready entry is handed out …
+    void hand_out(const Entry& first) {
+        --ready_;
+        if (!first.redelivered) {
+            ++cursor_;
+        } else {
+            std::pop_heap(given_back_.begin(), given_back_.end(), std::greater<>{});
+            given_back_.pop_back();
+        }
+    }
+    /// … or is gone.
+    void remove(const Entry& first) {
+        hand_out(first);
+        entries_.take(first.number);
     }
 
-    /// A handed-out entry is settled: returns its message, or null if there is none under that number.
-    Message* settle(EntryNumber number) {
-        return entries_.find(number) == nullptr ? nullptr : entries_.take(number);
+    /// A handed-out entry is settled: returns what was kept, nothing if there is none under that number.
+    Kept settle(EntryNumber number) {
+        return entries_.find(number) == nullptr ? Kept() : entries_.take(number);
     }
     /// A handed-out entry is ready again at its old place. Nothing happens if there is none under that
     /// number.
@@ -85,7 +88,7 @@ class Backlog {
         ++ready_;
     }
 
-    /// Every message, ready or not, in order; the backlog is empty afterwards.
+    /// Everything, ready or not, in order; the backlog is empty afterwards.
     template <class F>
     void clear(F take) {
         for (EntryNumber number = entries_.next(0); number != entries_.end(); number = entries_.next(number))
@@ -96,7 +99,7 @@ class Backlog {
     }
 
   private:
-    SequenceMap<Message*> entries_{1};     // from 1: 0 is the number of what is not kept
+    SequenceMap<Kept> entries_{1};         // from 1: 0 is the number of what is not kept
     EntryNumber cursor_ = 1;               // no entry at or after it was ever handed out
     std::vector<EntryNumber> given_back_;  // a heap, lowest first; all below the cursor
     std::size_t ready_ = 0;

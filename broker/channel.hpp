@@ -82,8 +82,7 @@ class Channel {
 
     bool takes_deliveries() const { return !given_up_; }
     /// `message` may be null as long as the body is not larger than copied_body.
-    void deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry,
-                 bool redelivered);
+    void deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered);
     void owe_window(Origin& origin, std::int64_t octets);
     void wants_grant(Origin& origin);
     void grant_returned(Origin& origin, std::int64_t messages);

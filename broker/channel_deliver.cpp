@@ -24,10 +24,10 @@ DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry, std::uin
                                       .stored = stored});
 }
 
-void Channel::deliver(Origin& origin, const Publication& publication, Message* message, EntryNumber entry,
-                      bool redelivered) {
+void Channel::deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered) {
+    const Publication& publication = arrival.publication();
     const DeliveryTag tag =
-        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, message->stored);
+        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, arrival.stored());
     if (origin.granted > 0) {
         --origin.granted;
         --granted_;
@@ -55,6 +55,7 @@ void Channel::deliver(Origin& origin, const Publication& publication, Message* m
         store_big_endian(rest, tag);
         rest[8] = redelivered ? 1 : 0;
         method.append(rest, sizeof rest);
+        Message* const message = arrival.borrow();
         write_content(method, publication.names, {}, publication, message);
     }
     session_.touch();

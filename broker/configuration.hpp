@@ -55,6 +55,7 @@ struct Configuration {
     /// other. 1: spread evenly.
     unsigned connections_together = 8;
     MemoryWatermark memory_watermark;
+    std::uint64_t backlog_memory = std::uint64_t{12} << 20;  // octets of messages that wait in memory
     std::uint64_t disk_watermark = 50'000'000;  // octets free; 0: only when the journal has no room
 
     // Offered to clients.

@@ -211,6 +211,8 @@ constexpr std::array keys{
         }},
     Key{"data_directory", [](Value v, Configuration& c) { v.read(c.data_directory); }},
     Key{"definitions", [](Value v, Configuration& c) { v.read(c.definitions.emplace()); }},
+    Key{"backlog_memory",
+        [](Value v, Configuration& c) { v.read_size(c.backlog_memory, 0, std::uint64_t{1} << 50); }},
     Key{"disk_watermark",
         [](Value v, Configuration& c) { v.read_size(c.disk_watermark, 0, std::uint64_t{1} << 50); }},
     Key{"frame_max", [](Value v, Configuration& c) { v.read_size(c.frame_max, least_frame, largest_frame); }},

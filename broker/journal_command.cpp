@@ -86,20 +86,17 @@ bool dump_journal(const std::filesystem::path& data_directory) {
     Opened opened(data_directory);
     const journal::Recovered recovered = journal::recover(opened.files);
     journal::read_living(opened.files, recovered.state, [](const journal::LivingMessage& message) {
-        const Publication publication{message.octets.substr(0, message.names_size),
-                                      message.octets.substr(message.names_size), message.header_frame_size,
-                                      message.body_size};
         std::string line =
             fmt::format("{{\"id\":\"{:016x}\",\"stamp\":{},\"queues\":[", message.id, message.stamp);
         for (std::size_t i = 0; i < message.holders.size(); ++i)
             line += fmt::format("{}{{\"queue\":{},\"deliveries\":{}}}", i == 0 ? "" : ",",
                                 message.holders[i].queue, message.holders[i].deliveries);
         line += "],\"exchange\":";
-        append_json_string(line, publication.exchange());
+        append_json_string(line, message.publication.exchange());
         line += ",\"routing_key\":";
-        append_json_string(line, publication.routing_key());
+        append_json_string(line, message.publication.routing_key());
         line += ",\"body\":";
-        append_json_string(line, publication.body());
+        append_json_string(line, message.publication.body());
         fmt::print("{}}}\n", line);
     });
     return report(recovered, stderr);

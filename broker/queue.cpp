@@ -6,31 +6,20 @@
 namespace trilby::broker {
 
 Queue::~Queue() {
-    backlog_.clear([&](Message* message) { shard_.messages().release(message); });
+    backlog_.clear([&](Kept kept) { shard_.bodies().drop(kept); });
 }
 
 void Queue::publish(Arrival& arrival) {
     if (stopped_) return forget(arrival.stored());
     Consumer* consumer = backlog_.ready() == 0 ? consumers_.next() : nullptr;
     if (consumer == nullptr) {
-        backlog_.add(arrival.keep());
+        backlog_.add(shard_.bodies().keep(arrival, durable_, backlog_.ready() == 0));
         if (granted_consumers_ != 0) ask_for_grants();
         return;
     }
-    --consumer->credit;
-    --consumer->grants;
-    if (consumer->near != nullptr && consumer->no_ack) {
-        forget(arrival.stored());
-        shard_.deliver_near(*consumer->near, arrival);
-        consumers_.turn(*consumer);
-        return;
-    }
-    Message* message = arrival.keep();
-    consumer->window -= static_cast<std::int64_t>(message->weight());
-    const EntryNumber entry = consumer->no_ack ? 0 : backlog_.add_handed_out(message);
-    consumer->no_ack ? forget(message->stored) : note_delivery(message->stored);
-    shard_.deliver(*consumer, id_, message, entry, false);
-    consumers_.turn(*consumer);
+    const EntryNumber entry =
+        consumer->no_ack ? 0 : backlog_.add_handed_out(shard_.bodies().keep(arrival, durable_, false));
+    hand_over(*consumer, arrival, entry, false);
 }
 
 void Queue::forget(std::uint64_t stored) {
@@ -41,23 +30,49 @@ void Queue::note_delivery(std::uint64_t stored) {
     if (stored != 0 && durable_) shard_.journal()->mark(stored_id(id_), stored);
 }
 
-void Queue::hand_over(Consumer& consumer, const Backlog::Entry& entry) {
+void Queue::hand_over(Consumer& consumer, Arrival& arrival, EntryNumber entry, bool redelivered) {
     --consumer.credit;
     --consumer.grants;
-    consumer.window -= static_cast<std::int64_t>(entry.message->weight());
-    consumer.no_ack ? forget(entry.message->stored) : note_delivery(entry.message->stored);
-    shard_.deliver(consumer, id_, entry.message, entry.number, entry.redelivered);
+    consumer.window -= static_cast<std::int64_t>(arrival.weight());
+    consumer.no_ack ? forget(arrival.stored()) : note_delivery(arrival.stored());
+    shard_.deliver(consumer, id_, arrival, entry, redelivered);
     consumers_.turn(consumer);
 }
 
+bool Queue::hand_over_first(Consumer& consumer) {
+    const Backlog::Entry first = backlog_.first();
+    const auto found = [&](Arrival&& arrival) {
+        consumer.no_ack ? backlog_.remove(first) : backlog_.hand_out(first);
+        hand_over(consumer, arrival, first.number, first.redelivered);
+        if (consumer.no_ack) shard_.bodies().drop(first.kept);
+    };
+    if (first.kept.in_memory()) {
+        found(Arrival(first.kept.message(), shard_.messages()));
+    } else if (const auto read = shard_.bodies().read(first.kept)) {
+        found(Arrival(*read, shard_.messages(), first.kept.stored_id()));
+    } else if (read.error() == Bodies::Missing::not_yet) {
+        if (!std::exchange(waits_for_disk_, true)) shard_.wait_for_disk(id_);
+        return false;
+    } else {
+        lose(first);
+    }
+    return true;
+}
+
+void Queue::lose(const Backlog::Entry& first) {
+    // The journal is not told: a better disk may have it yet when the broker starts again.
+    backlog_.remove(first);
+    shard_.bodies().drop(first.kept);
+}
+
 void Queue::pump() {
-    while (backlog_.ready() != 0) {
+    while (backlog_.ready() != 0 && !waits_for_disk_) {
         Consumer* consumer = consumers_.next();
         if (consumer == nullptr) {
             if (granted_consumers_ != 0) ask_for_grants();
             return;
         }
-        hand_over(*consumer, consumer->no_ack ? backlog_.remove_first() : backlog_.hand_out());
+        if (!hand_over_first(*consumer)) return;
     }
 }
 
@@ -138,9 +153,9 @@ void Queue::settle(ConsumerId id, EntryNumber first, std::uint32_t count, Settle
     for (EntryNumber number = first; number != first + count; ++number) {
         if (settlement == Settlement::requeue) {
             backlog_.give_back(number);
-        } else if (Message* message = backlog_.settle(number)) {
-            forget(message->stored);
-            shard_.messages().release(message);
+        } else if (const Kept kept = backlog_.settle(number); kept != Kept()) {
+            forget(kept.stored_id());
+            shard_.bodies().drop(kept);
         }
     }
     if (Consumer* consumer = id == ConsumerId{} ? nullptr : consumers_.find(id)) {
@@ -150,20 +165,41 @@ void Queue::settle(ConsumerId id, EntryNumber first, std::uint32_t count, Settle
     if (backlog_.ready() != 0) pump();
 }
 
-std::optional<Queue::Got> Queue::get(bool no_ack) {
-    if (backlog_.ready() == 0) return std::nullopt;
-    const Backlog::Entry entry = no_ack ? backlog_.remove_first() : backlog_.hand_out();
-    no_ack ? forget(entry.message->stored) : note_delivery(entry.message->stored);
-    if (!no_ack) entry.message->hold();
-    return Got{entry.message, entry.number, entry.redelivered};
+std::expected<Queue::Got, Queue::Nothing> Queue::get(bool no_ack) {
+    while (backlog_.ready() != 0) {
+        const Backlog::Entry first = backlog_.first();
+        Message* message;
+        if (first.kept.in_memory()) {
+            message = first.kept.message();
+            message->hold();
+        } else if (const auto read = shard_.bodies().read(first.kept)) {
+            message = Arrival(*read, shard_.messages(), first.kept.stored_id()).keep();
+        } else if (read.error() == Bodies::Missing::not_yet) {
+            return std::unexpected(Nothing::not_yet);
+        } else {
+            lose(first);
+            continue;
+        }
+        if (no_ack) {
+            backlog_.remove(first);
+            forget(message->stored);
+            shard_.bodies().drop(first.kept);
+        } else {
+            backlog_.hand_out(first);
+            note_delivery(message->stored);
+        }
+        return Got{message, first.number, first.redelivered};
+    }
+    return std::unexpected(Nothing::empty);
 }
 
 std::uint32_t Queue::purge() {
     const std::uint32_t count = ready();
     while (backlog_.ready() != 0) {
-        Message* message = backlog_.remove_first().message;
-        forget(message->stored);
-        shard_.messages().release(message);
+        const Backlog::Entry first = backlog_.first();
+        backlog_.remove(first);
+        forget(first.kept.stored_id());
+        shard_.bodies().drop(first.kept);
     }
     return count;
 }
@@ -177,9 +213,9 @@ void Queue::stop() {
         consumers_.remove(*any);
     }
     granted_consumers_ = 0;
-    backlog_.clear([&](Message* message) {
-        forget(message->stored);
-        shard_.messages().release(message);
+    backlog_.clear([&](Kept kept) {
+        forget(kept.stored_id());
+        shard_.bodies().drop(kept);
     });
 }
 

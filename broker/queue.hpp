@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
+#include <expected>
 
 #include "broker/arrival.hpp"
 #include "broker/backlog.hpp"
@@ -28,8 +28,10 @@ class Queue {
 
     QueueId id() const { return id_; }
 
-    /// Before anybody consumes: a message of the journal, in order; takes over a reference.
-    void restore(Message* message, bool redelivered) { backlog_.restore(message, redelivered); }
+    /// Before anybody consumes: a message of the journal, in order.
+    void restore(std::uint64_t stored, bool redelivered) {
+        backlog_.restore(Kept::stored(stored), redelivered);
+    }
 
     /// Hands the message to a consumer at once if nothing waits before it and one can take it, else keeps it.
     void publish(Arrival& arrival);
@@ -58,7 +60,16 @@ class Queue {
         EntryNumber entry;
         bool redelivered;
     };
-    std::optional<Got> get(bool no_ack);
+    enum class Nothing : std::uint8_t {
+        empty,
+        not_yet,  // the disk is being read; to be asked again when Bodies::moved
+    };
+    std::expected<Got, Nothing> get(bool no_ack);
+    /// What the disk had not yet may be there.
+    void look_again() {
+        waits_for_disk_ = false;
+        pump();
+    }
 
     /// Drops what is ready; returns how many there were. AMQP 0-9-1: queue.purge.
     std::uint32_t purge();
@@ -75,7 +86,11 @@ class Queue {
     void forget(std::uint64_t stored);
     /// … or that it was delivered, and will be redelivered if the broker ends before it is settled.
     void note_delivery(std::uint64_t stored);
-    void hand_over(Consumer& consumer, const Backlog::Entry& entry);
+    void hand_over(Consumer& consumer, Arrival& arrival, EntryNumber entry, bool redelivered);
+    /// The first message for a consumer that can take one; false: the disk has to be waited for.
+    bool hand_over_first(Consumer& consumer);
+    /// It is damaged on the disk, and nobody can have it.
+    void lose(const Backlog::Entry& first);
     void pump();
     void ask_for_grants();
 
@@ -85,6 +100,7 @@ class Queue {
     const bool durable_;
     bool exclusively_consumed_ = false;
     bool stopped_ = false;
+    bool waits_for_disk_ = false;
     std::size_t granted_consumers_ = 0;
     Backlog backlog_;
     Consumers consumers_;

@@ -35,6 +35,7 @@ Settings settings_of(const Configuration& configuration) {
     settings.handshake_timeout = configuration.handshake_timeout;
     settings.consumer_timeout = configuration.consumer_timeout;
     settings.loopback_users = configuration.loopback_users;
+    settings.backlog_memory = configuration.backlog_memory;
     settings.server_version = configuration.server_version;
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0')
@@ -72,7 +73,8 @@ Server::Server(Configuration configuration)
     : configuration_(std::move(configuration)),
       directory_(configuration_.data_directory),
       store_(directory_.catalog()),
-      settings_(settings_of(configuration_)) {
+      settings_(settings_of(configuration_)),
+      background_io_([this](ShardIndex shard) { shards_[shard]->wake_if_asleep(); }) {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const std::size_t threads = configuration_.threads == 0 ? cores : configuration_.threads;
     std::vector<Shard*> all;
@@ -134,7 +136,7 @@ void Server::load_journal() {
             "the journal is damaged, and --strict asks not to start then; without it the rest is used");
     struct Entry {
         std::uint64_t stamp;
-        Message* message;
+        journal::MessageId message;
         bool redelivered;
     };
     struct Restored {
@@ -147,36 +149,29 @@ void Server::load_journal() {
     });
     std::vector<std::pair<journal::StoredQueue, journal::MessageId>> orphans;
     journal_->read([&](const journal::LivingMessage& living) {
-        Message* message = nullptr;
-        for (const journal::Living::Holder& holder : living.holders) {
-            const auto found = queues.find(holder.queue);
-            if (found == queues.end()) {  // it was deleted
+        for (const journal::Living::Holder& holder : living.holders)
+            if (const auto found = queues.find(holder.queue); found != queues.end()) {
+                found->second.entries.push_back({living.stamp, living.id, holder.deliveries != 0});
+            } else {  // it was deleted
                 orphans.emplace_back(holder.queue, living.id);
-                continue;
             }
-            if (message == nullptr) {
-                message = shards_[found->second.queue->home]->messages().allocate(
-                    living.names_size, living.header_frame_size, living.body_size);
-                std::memcpy(message->bytes(), living.octets.data(), living.octets.size());
-                message->stored = living.id;
-            } else {
-                message->hold();
-            }
-            found->second.entries.push_back({living.stamp, message, holder.deliveries != 0});
-        }
     });
     for (const auto& [queue, message] : orphans) journal_->forget(queue, message);
     std::uint64_t restored = 0;
     for (auto& [id, one] : queues) {
         std::sort(one.entries.begin(), one.entries.end(), [](const Entry& a, const Entry& b) {
-            return std::pair(a.stamp, a.message->stored) < std::pair(b.stamp, b.message->stored);
+            return std::pair(a.stamp, a.message) < std::pair(b.stamp, b.message);
         });
         for (const Entry& entry : one.entries)
             shards_[one.queue->home]->restore(one.queue->id, entry.message, entry.redelivered);
         restored += one.entries.size();
+        one.entries = {};
     }
     if (restored != 0) spdlog::info("{} messages restored", restored);
-    for (std::size_t i = 0; i < shards_.size(); ++i) shards_[i]->keep_in(journal_->end(i));
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        shards_[i]->keep_in(journal_->end(i));
+        shards_[i]->bodies().spill_to(directory_.path(), background_io_, static_cast<ShardIndex>(i));
+    }
 }
 
 void Server::listen() {
@@ -228,6 +223,7 @@ void Server::run() {
         threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
     loops_.front()->run();
     threads.clear();
+    background_io_.stop();
     journal_->stop();
     spdlog::info("stopped");
 }

@@ -18,8 +18,8 @@
 
 namespace trilby::broker {
 
-/// The running broker: its shards with a thread each, its listeners, its watch on memory and disk. Built and run by
-/// one thread, which is shard 0's while it runs.
+/// The running broker: its shards with a thread each, its listeners, its watch on memory and disk. Built and
+/// run by one thread, which is shard 0's while it runs.
 class Server {
   public:
     /// Takes the data directory, imports definitions, binds the listeners. Throws std::runtime_error with a
@@ -48,6 +48,7 @@ class Server {
     CatalogStore store_;
     std::unique_ptr<journal::Journal> journal_;
     const Settings settings_;
+    BackgroundIo background_io_;
     std::vector<std::unique_ptr<Shard>> shards_;
     LoopsEnd end_;
     std::vector<std::unique_ptr<Loop>> loops_;

@@ -26,6 +26,9 @@ struct Settings {
                                << 20;                // octets; consumers of a connection above it get nothing
     std::size_t reply_limit = std::size_t{4} << 20;  // octets; a connection above it is not read
     std::int64_t consumer_window = std::int64_t{512} << 10;  // octets under way to a far consumer
+    // Over all queues: messages that wait in memory, and what is read back of those that do not, in octets.
+    std::uint64_t backlog_memory = std::uint64_t{12} << 20;
+    std::uint64_t backlog_cache = std::uint64_t{8} << 20;
     std::size_t mailbox_items = 4096;
     std::uint64_t mailbox_octets = std::uint64_t{1} << 20;
 };

@@ -11,10 +11,19 @@ namespace trilby::broker {
 namespace {
 /// So many items of a road are handled before the next one has its turn.
 constexpr std::size_t mail_budget = 4096;
+constexpr std::size_t least_cached_blocks = 8;
 }  // namespace
 
 Shard::Shard(ShardIndex index, const Settings& settings, std::size_t shards)
-    : index_(index), settings_(settings), messages_(index), sessions_(index), consumers_(index) {
+    : index_(index),
+      settings_(settings),
+      messages_(index),
+      bodies_(messages_,
+              {.memory = settings.backlog_memory / shards,
+               .cache_blocks =
+                   std::max(least_cached_blocks, settings.backlog_cache / BlockCache::block_size / shards)}),
+      sessions_(index),
+      consumers_(index) {
     if (index == 0) catalog_ = std::make_unique<Catalog>(*this, shards);
     outgoing_.resize(shards);
     incoming_.resize(shards);
@@ -104,11 +113,15 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
         look_at_journal();
         some = true;
     }
+    if (bodies_.moved()) {
+        look_at_disk();
+        some = true;
+    }
     return some || drained;
 }
 
-void Shard::restore(QueueId id, Message* message, bool redelivered) {
-    near_queue(id)->restore(message, redelivered);
+void Shard::restore(QueueId id, std::uint64_t stored, bool redelivered) {
+    near_queue(id)->restore(stored, redelivered);
 }
 
 void Shard::confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
@@ -128,6 +141,14 @@ void Shard::look_at_journal() {
     const std::uint64_t settles = journal_->safe_settles();
     for (; !commits_.empty() && commits_.front().position <= settles; commits_.pop_front())
         reply(commits_.front().reply_to, {});
+}
+
+void Shard::look_at_disk() {
+    bodies_.look();
+    for (const QueueId id : std::exchange(waiting_for_disk_, {}))
+        if (Queue* queue = near_queue(id)) queue->look_again();
+    for (letter::ToQueue& get : std::exchange(gets_waiting_for_disk_, {}))
+        answer_question(get.queue, get.question, get.reply_to);
 }
 
 void Shard::end_turn() {
@@ -159,7 +180,7 @@ void Shard::end_turn() {
 }
 
 bool Shard::has_mail() const {
-    if (!own_letters_.empty() || (journal_ != nullptr && journal_->moved())) return true;
+    if (!own_letters_.empty() || (journal_ != nullptr && journal_->moved()) || bodies_.moved()) return true;
     for (const Road* road : incoming_)
         if (road != nullptr && road->has_mail()) return true;
     for (const auto& road : outgoing_)
@@ -272,20 +293,11 @@ void Shard::find_direct_reply(ConnectionId connection, std::uint16_t channel, st
 
 // ---- What queues say.
 
-void Shard::deliver_near(Origin& origin, Arrival& arrival) {
-    if (arrival.message() == nullptr && arrival.publication().body_size > Channel::copied_body)
-        arrival.borrow();
-    origin.channel->deliver(origin, arrival.publication(), arrival.message(), 0, false);
-}
-
-void Shard::deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry,
+void Shard::deliver(Consumer& consumer, QueueId queue, Arrival& arrival, EntryNumber entry,
                     bool redelivered) {
-    if (consumer.near != nullptr) {
-        consumer.near->channel->deliver(*consumer.near, message->publication(), message, entry, redelivered);
-        if (consumer.no_ack) messages_.release(message);
-        return;
-    }
-    if (!consumer.no_ack) message->hold();
+    if (consumer.near != nullptr)
+        return consumer.near->channel->deliver(*consumer.near, arrival, entry, redelivered);
+    Message* const message = arrival.keep();
     send(shard_of(consumer.id),
          {.kind = Mail::Kind::deliver,
           .flag = redelivered,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/arrival.hpp"
+#include "broker/bodies.hpp"
 #include "broker/catalog.hpp"
 #include "broker/journal/journal.hpp"
 #include "broker/mail.hpp"
@@ -73,9 +74,14 @@ class Shard {
     /// Null: nothing is stored.
     journal::End* journal() { return journal_; }
     /// Before the threads start.
-    void keep_in(journal::End& journal) { journal_ = &journal; }
+    void keep_in(journal::End& journal) {
+        journal_ = &journal;
+        bodies_.read_from(journal);
+    }
+    /// The messages that wait in the queues here.
+    Bodies& bodies() { return bodies_; }
     /// A message that the journal held when the broker started, for a queue that lives here.
-    void restore(QueueId queue, Message* message, bool redelivered);
+    void restore(QueueId queue, std::uint64_t stored, bool redelivered);
     /// Only shard 0 has one.
     Catalog* catalog() { return catalog_.get(); }
     /// As of the start of this turn.
@@ -137,9 +143,9 @@ class Shard {
 
     // ---- What queues and the catalog of this shard say.
 
-    void deliver_near(Origin& origin, Arrival& arrival);
-    /// Takes over a reference of a consumer without acknowledgement; otherwise the queue keeps its own.
-    void deliver(Consumer& consumer, QueueId queue, Message* message, EntryNumber entry, bool redelivered);
+    void deliver(Consumer& consumer, QueueId queue, Arrival& arrival, EntryNumber entry, bool redelivered);
+    /// Calls Queue::look_again when the disk has more.
+    void wait_for_disk(QueueId queue) { waiting_for_disk_.push_back(queue); }
     void ask_grant(Consumer& consumer);
     void return_grant(Consumer& consumer, std::int64_t messages);
     void consumer_lost_queue(Consumer& consumer);
@@ -195,6 +201,7 @@ class Shard {
     void answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to);
     void finish_queue(Queue& queue, ReplyTo reply_to);
     void look_at_journal();
+    void look_at_disk();
 
     void open_one(letter::ToQueue&);
     void open_one(letter::ToCatalog&);
@@ -213,6 +220,7 @@ class Shard {
     ShardLoop* loop_ = nullptr;
     Time now_{};
     MessagePool messages_;
+    Bodies bodies_;
     ChunkPool chunks_;
     View view_;
     std::unique_ptr<Catalog> catalog_;
@@ -239,6 +247,8 @@ class Shard {
         ReplyTo reply_to;
     };
     std::deque<WaitingCommit> commits_;  // by position
+    std::vector<QueueId> waiting_for_disk_;
+    std::vector<letter::ToQueue> gets_waiting_for_disk_;
     std::uint64_t last_serial_ = 0;
     letter::Alarm alarm_;
     bool stopping_ = false;

@@ -53,8 +53,8 @@ void Shard::receive(const Mail& mail) {
 void Shard::receive_delivery(const Mail& mail) {
     Origin* origin = consumers_.find(mail.consumer);
     if (origin != nullptr && origin->channel->takes_deliveries()) {
-        origin->channel->deliver(*origin, mail.message()->publication(), mail.message(), mail.number,
-                                 mail.flag);
+        Arrival arrival(mail.message(), messages_);
+        origin->channel->deliver(*origin, arrival, mail.number, mail.flag);
         origin->channel->owe_window(*origin, static_cast<std::int64_t>(mail.message()->weight()));
     } else if (origin == nullptr || !origin->no_ack) {
         // It was under way when its consumer went: back to its place.
@@ -86,6 +86,9 @@ void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_t
                       .messages = queue->ready(),
                       .message = got->message,
                       .entry = got->entry};
+        } else if (got.error() == Queue::Nothing::not_yet && !stopping_) {
+            gets_waiting_for_disk_.push_back({id, question, reply_to});
+            return;
         } else {
             answer.status = Answer::Status::empty;
         }
@@ -162,6 +165,8 @@ void Shard::open_one(letter::Alarm& letter) {
 
 void Shard::open_one(letter::Stop&) {
     stopping_ = true;
+    for (letter::ToQueue& get : std::exchange(gets_waiting_for_disk_, {}))
+        answer_question(get.queue, get.question, get.reply_to);
     if (journal_ != nullptr && journal_->out_of_space()) {
         // Nobody can tell when the disk has room; what was not safe was not promised.
         for (const WaitingCommit& commit : commits_) reply(commit.reply_to, {.status = Answer::Status::gone});

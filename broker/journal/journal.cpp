@@ -13,8 +13,7 @@ namespace trilby::broker::journal {
 MessageId End::publish(std::span<const StoredQueue> queues, const Publication& publication) {
     const std::size_t size = publish_size(queues.size(), publication.names.size() + publication.tail.size());
     const MessageId id = next_id();
-    write_publish(streams_.publishes.reserve(size), id, stamp(), queues, publication.names, publication.tail,
-                  publication.header_frame_size, publication.body_size);
+    write_publish(streams_.publishes.reserve(size), id, stamp(), queues, publication);
     streams_.publishes.push(size);
     news_ = true;
     return id;
@@ -22,6 +21,22 @@ MessageId End::publish(std::span<const StoredQueue> queues, const Publication& p
 
 bool End::out_of_space() const {
     return journal_.out_of_space();
+}
+
+std::optional<Place> End::place(MessageId id) const {
+    return journal_.writer_->place(id);
+}
+bool End::written(MessageId id) const {
+    return journal_.writer_->written(id);
+}
+std::uint64_t End::batches() const {
+    return journal_.writer_->batches();
+}
+Place End::end_of_log() const {
+    return journal_.writer_->end();
+}
+int End::open(std::uint64_t segment) const {
+    return journal_.files_.open(segment_name(segment));
 }
 
 std::uint64_t End::stamp() {
@@ -64,8 +79,7 @@ MessageId End::Unit::publish(std::span<const StoredQueue> queues, const Publicat
     const MessageId id = end_.next_id();
     records_.resize(records_.size() + size);
     ++count_;
-    write_publish(records_.data() + records_.size() - size, id, end_.stamp(), queues, publication.names,
-                  publication.tail, publication.header_frame_size, publication.body_size);
+    write_publish(records_.data() + records_.size() - size, id, end_.stamp(), queues, publication);
     return id;
 }
 
@@ -193,7 +207,8 @@ void Journal::run() {
         for (std::size_t i = 0; i < ends_.size(); ++i) {
             const std::uint64_t publishes = ends_[i]->safe_publishes();
             const std::uint64_t settles = ends_[i]->safe_settles();
-            if (publishes == told[2 * i] && settles == told[2 * i + 1]) continue;
+            const bool called = ends_[i]->takes_call();
+            if (publishes == told[2 * i] && settles == told[2 * i + 1] && !called) continue;
             told[2 * i] = publishes;
             told[2 * i + 1] = settles;
             moved_(i);

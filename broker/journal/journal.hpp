@@ -65,6 +65,22 @@ class End {
     std::uint64_t commit(Unit unit);
     std::uint64_t safe_settles() const { return streams_.safe_settles.load(std::memory_order_acquire); }
 
+    /// For who reads messages back. A message of any shard; none: it is not written yet, or no queue holds
+    /// it.
+    std::optional<Place> place(MessageId id) const;
+    bool written(MessageId id) const;
+    /// Counts up when messages have been written. After `call_when_written` this shard is woken then.
+    std::uint64_t batches() const;
+    void call_when_written() { wants_call_.store(true, std::memory_order_seq_cst); }
+    bool takes_call() {
+        return wants_call_.load(std::memory_order_relaxed) &&
+               wants_call_.exchange(false, std::memory_order_relaxed);
+    }
+    /// Behind the last batch: what follows in that segment is not written yet.
+    Place end_of_log() const;
+    /// A handle, to be closed by the caller. Throws std::system_error: the segment has gone.
+    int open(std::uint64_t segment) const;
+
     /// Once a turn.
     void flush();
     /// Has the disk come further than when this was asked last?
@@ -96,6 +112,7 @@ class End {
     };
     std::vector<Gathered> gathered_;
     std::vector<Run> runs_;
+    std::atomic<bool> wants_call_{false};
     ShardStreams streams_;
 };
 
@@ -131,6 +148,7 @@ class Journal {
     bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
 
   private:
+    friend class End;
     void run();
     /// The writer's thread: takes a segment that was prepared, and asks for another one.
     void look_after_spares();

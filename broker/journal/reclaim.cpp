@@ -65,9 +65,8 @@ void Reclaim::scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budge
 void Reclaim::copy_record(const char* record, std::uint64_t at) {
     const auto head = load<RecordHead>(record);
     if (head.type != RecordType::publish || !living_.is_at(head.id, {segment_, at})) return;
-    std::vector<StoredQueue> recorded(head.count);
-    std::memcpy(recorded.data(), record + sizeof head, head.count * sizeof(StoredQueue));
-    const std::vector<Living::Holder> holders = living_.holders(head.id, recorded);
+    std::vector<Living::Holder> holders;
+    living_.each_holder(head.id, [&](Living::Holder holder) { holders.push_back(holder); });
 
     const std::size_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
     const std::size_t size = head.length - (head.count - holders.size()) * sizeof(StoredQueue);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "broker/journal/format.hpp"
+#include "broker/message.hpp"
 
 // Records, written where the stream has room for them.
 
@@ -19,10 +20,9 @@ inline std::size_t runs_size(std::size_t runs) {
 }
 inline constexpr std::size_t commit_size = sizeof(RecordHead);
 
-/// `names` and `tail` as in a Message.
 inline void write_publish(char* to, MessageId id, std::uint64_t stamp, std::span<const StoredQueue> queues,
-                          std::string_view names, std::string_view tail, std::uint32_t header_frame_size,
-                          std::uint32_t body_size) {
+                          const Publication& publication) {
+    const auto& [names, tail, header_frame_size, body_size] = publication;
     const std::size_t size = publish_size(queues.size(), names.size() + tail.size());
     const RecordHead head{.length = 0,
                           .checksum = 0,
@@ -48,6 +48,32 @@ inline void write_publish(char* to, MessageId id, std::uint64_t stamp, std::span
     put(tail.data(), tail.size());
     std::memset(at, 0, static_cast<std::size_t>(to + size - at));
     seal_record(to, static_cast<std::uint32_t>(size));
+}
+
+/// A publish's sizes add up to its length; the record is there as a whole.
+inline bool is_publish(const char* at) {
+    const auto head = load<RecordHead>(at);
+    const std::uint64_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
+    if (head.type != RecordType::publish || fields_at + sizeof(PublishFields) > head.length) return false;
+    const auto fields = load<PublishFields>(at + fields_at);
+    if (fields.header_frame_size < 8 + 12 || fields.names_size < 2) return false;
+    const std::uint64_t tail = 1 + std::uint64_t{fields.header_frame_size} +
+                               (fields.body_size == 0 ? 0 : std::uint64_t{fields.body_size} + 8);
+    return padded(fields_at + sizeof fields + fields.names_size + tail) == head.length;
+}
+
+/// The message of such a record, in place.
+inline Publication publication_of(const char* at) {
+    const auto head = load<RecordHead>(at);
+    const char* const fields_at = at + sizeof head + head.count * sizeof(StoredQueue);
+    const auto fields = load<PublishFields>(fields_at);
+    const char* const names = fields_at + sizeof fields;
+    const std::size_t tail = 1 + std::size_t{fields.header_frame_size} +
+                             (fields.body_size == 0 ? 0 : std::size_t{fields.body_size} + 8);
+    return {{names, fields.names_size},
+            {names + fields.names_size, tail},
+            fields.header_frame_size,
+            fields.body_size};
 }
 
 /// Settles or marks; at most 65,535 runs.

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "broker/journal/records.hpp"
+
 namespace trilby::broker::journal {
 
 namespace {
@@ -31,17 +33,6 @@ std::optional<SegmentHead> read_head(Files& files, const std::string& name) {
     return head;
 }
 
-/// A publish's sizes add up to its length.
-bool is_publish(const char* at, const RecordHead& head) {
-    const std::uint64_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
-    if (head.count == 0 || fields_at + sizeof(PublishFields) > head.length) return false;
-    const auto fields = load<PublishFields>(at + fields_at);
-    if (fields.header_frame_size < 8 + 12 || fields.names_size < 2) return false;
-    const std::uint64_t tail = 1 + std::uint64_t{fields.header_frame_size} +
-                               (fields.body_size == 0 ? 0 : std::uint64_t{fields.body_size} + 8);
-    return padded(fields_at + sizeof fields + fields.names_size + tail) == head.length;
-}
-
 bool is_record(const char* at, std::uint64_t left) {
     if (left < sizeof(RecordHead)) return false;
     const auto head = load<RecordHead>(at);
@@ -49,7 +40,7 @@ bool is_record(const char* at, std::uint64_t left) {
         crc32c(0, at + 8, head.length - 8) != head.checksum)
         return false;
     switch (head.type) {
-        case RecordType::publish: return is_publish(at, head);
+        case RecordType::publish: return head.count != 0 && is_publish(at);
         case RecordType::settle:
         case RecordType::mark: {
             if (sizeof head + head.count * sizeof(Run) != head.length) return false;
@@ -255,6 +246,7 @@ void read_living(Files& files, const State& state, const std::function<void(cons
     std::map<std::uint64_t, std::vector<std::pair<std::uint64_t, MessageId>>> places;
     state.living.each(
         [&](MessageId id, Place place) { places[place.segment].emplace_back(place.offset, id); });
+    std::vector<Living::Holder> holders;
     for (auto& [segment, list] : places) {
         std::sort(list.begin(), list.end());
         const Files::File file = files.open(segment_name(segment));
@@ -263,15 +255,10 @@ void read_living(Files& files, const State& state, const std::function<void(cons
         for (const auto& [offset, id] : list) {
             const char* const at = octets.data() + offset;
             const auto record = load<RecordHead>(at);
-            std::vector<StoredQueue> recorded(record.count);
-            std::memcpy(recorded.data(), at + sizeof record, record.count * sizeof(StoredQueue));
-            const std::uint64_t fields_at = sizeof record + record.count * sizeof(StoredQueue);
-            const auto fields = load<PublishFields>(at + fields_at);
-            const std::uint64_t tail = 1 + std::uint64_t{fields.header_frame_size} +
-                                       (fields.body_size == 0 ? 0 : std::uint64_t{fields.body_size} + 8);
-            visit({id, fields.stamp, state.living.holders(id, recorded), fields.names_size,
-                   fields.header_frame_size, fields.body_size,
-                   std::string_view(at + fields_at + sizeof fields, fields.names_size + tail)});
+            holders.clear();
+            state.living.each_holder(id, [&](Living::Holder holder) { holders.push_back(holder); });
+            visit({id, load<PublishFields>(at + sizeof record + record.count * sizeof(StoredQueue)).stamp,
+                   holders, publication_of(at)});
         }
     }
 }

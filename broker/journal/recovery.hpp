@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "broker/journal/files.hpp"
 #include "broker/journal/writer.hpp"
+#include "broker/message.hpp"
 
 namespace trilby::broker::journal {
 
@@ -37,11 +39,9 @@ Recovered recover(Files& files, RecoveryFault fault = RecoveryFault::none);
 struct LivingMessage {
     MessageId id;
     std::uint64_t stamp;
-    std::vector<Living::Holder> holders;
-    std::uint32_t names_size;
-    std::uint32_t header_frame_size;
-    std::uint32_t body_size;
-    std::string_view octets;  // as in a Message; good during the visit
+    // Good during the visit.
+    std::span<const Living::Holder> holders;
+    Publication publication;
 };
 /// Every living message, in the order of the log, which is not that of a queue: queues go by (stamp, id).
 void read_living(Files& files, const State& state, const std::function<void(const LivingMessage&)>& visit);

@@ -39,6 +39,7 @@ Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, Wr
         segments_.push_back({segment.number, segment.size, segment.size});
         octets_ += segment.size;
     }
+    for (std::size_t i = 0; i < most_shards; ++i) written_[i].store(highest_[i], std::memory_order_relaxed);
     for (const std::string& name : files_.list())
         if (name.starts_with("spare-")) files_.remove(name);  // its space may not be all there
 }
@@ -211,6 +212,8 @@ void Writer::write_batch(Round& round, Reserve reserve) {
     }
     head.checksum = checksum_of(head, seed_);
     files_.write(file_, segment.size, pieces_);
+    // Before anybody can learn of a place there.
+    end_.store(segment.number << 32 | (segment.size + needed) / 8, std::memory_order_release);
     // The pieces may have been changed by a short write; what was written is read from the streams once more.
     pieces_.clear();
     gather(round);
@@ -218,6 +221,10 @@ void Writer::write_batch(Round& round, Reserve reserve) {
         apply(static_cast<const char*>(piece.iov_base), piece.iov_len, offset);
         offset += piece.iov_len;
     }
+    for (std::size_t i = 0; i < most_shards; ++i)
+        if (written_[i].load(std::memory_order_relaxed) != highest_[i])
+            written_[i].store(highest_[i], std::memory_order_release);
+    batches_.store(sequence_, std::memory_order_release);
     segment.size += needed;
     octets_ += needed;
     ++sequence_;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -106,6 +107,21 @@ class Writer {
     /// rotten one.
     void finish();
 
+    // ---- Any thread: where a message can be read.
+
+    std::optional<Place> place(MessageId id) const { return living_.place(id); }
+    /// Has it been written, whatever became of it since?
+    bool written(MessageId id) const {
+        return (id & ((std::uint64_t{1} << 56) - 1)) <= written_[id >> 56].load(std::memory_order_acquire);
+    }
+    /// Counts up with each batch.
+    std::uint64_t batches() const { return batches_.load(std::memory_order_acquire); }
+    /// Behind the last batch. What is behind that place in its segment is not written yet.
+    Place end() const {
+        const std::uint64_t packed = end_.load(std::memory_order_acquire);
+        return {packed >> 32, (packed & UINT32_MAX) * 8};
+    }
+
     // ---- For who watches it; the writer's thread.
 
     std::uint64_t octets() const { return octets_; }
@@ -168,6 +184,10 @@ class Writer {
     std::vector<std::string> spares_;
     std::uint64_t next_spare_ = 1;
     bool has_reserve_ = false;
+
+    std::array<std::atomic<std::uint64_t>, most_shards> written_{};  // as highest_
+    std::atomic<std::uint64_t> batches_{0};
+    std::atomic<std::uint64_t> end_{0};  // segment, and offset by 8 octets in the low half
 
     Reclaim reclaim_{files_, living_};
     std::vector<iovec> pieces_;

@@ -67,7 +67,7 @@ std::string body_of(MessageId id, std::size_t size) {
 }
 
 std::string_view body_in(const LivingMessage& message) {
-    return message.octets.substr(message.octets.size() - message.body_size - 1, message.body_size);
+    return message.publication.body();
 }
 
 /// One life of a broker on a disk, from recovery to its end.
@@ -219,14 +219,18 @@ class Life {
         return tail + "bodyhed" + message.body + '\xCE';
     }
 
+    trilby::broker::Publication publication(MessageId id, std::string_view tail) {
+        return {std::string_view("\0\0", 2), tail, 22,
+                static_cast<std::uint32_t>(model_.messages[id].body.size())};
+    }
+
     void publish(std::size_t shard) {
         const MessageId id = std::uint64_t{shard} << 56 | next_id_[shard]++;
         std::vector<StoredQueue> into;
         const std::string tail = content(id, into, 0);
         Stream& stream = streams_[shard]->publishes;
         const std::size_t size = publish_size(into.size(), 2 + tail.size());
-        write_publish(stream.reserve(size), id, ++stamp_, into, std::string_view("\0\0", 2), tail, 22,
-                      static_cast<std::uint32_t>(model_.messages[id].body.size()));
+        write_publish(stream.reserve(size), id, ++stamp_, into, publication(id, tail));
         stream.push(size);
         for (const StoredQueue queue : into)
             waiting_.push_back({shard, stream.position(), false, id, queue, 0});
@@ -298,8 +302,7 @@ class Life {
             const std::string tail = content(id, into, number);
             ++count_of_records;
             write_publish(room(publish_size(into.size(), 2 + tail.size())), id, ++stamp_, into,
-                          std::string_view("\0\0", 2), tail, 22,
-                          static_cast<std::uint32_t>(model_.messages[id].body.size()));
+                          publication(id, tail));
             for (const StoredQueue queue : into) promised.push_back({shard, 0, false, id, queue, number});
         }
         for (auto count = random_() % 3; count != 0; --count) {
@@ -429,7 +432,7 @@ class Test {
         const Recovered recovered = recover(disk);
         // What was settled may be back, so the model does not know all of it; but a body follows from its id.
         read_living(disk, recovered.state, [](const LivingMessage& message) {
-            if (body_in(message) != body_of(message.id, message.body_size))
+            if (body_in(message) != body_of(message.id, message.publication.body_size))
                 throw Wrong(fmt::format("message {:x} was invented", message.id));
             for (const Living::Holder& holder : message.holders)
                 if (holder.queue == 0 || holder.queue > queues)

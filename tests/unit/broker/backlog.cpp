@@ -14,7 +14,7 @@ using namespace trilby::broker;
 namespace {
 
 /// Messages as the backlog sees them: addresses.
-Message* message(std::uintptr_t number) { return reinterpret_cast<Message*>(number * 16); }
+Kept message(std::uintptr_t number) { return Kept(reinterpret_cast<Message*>(number * 16)); }
 
 /// Ready entries by number, with whether they were handed out before; and those that are out.
 struct Model {
@@ -51,9 +51,10 @@ TEST_CASE("a backlog gives the oldest first, and what came back at its old place
                     if (model.ready.empty()) break;
                     const auto [number, again] = *model.ready.begin();
                     const bool for_good = random() % 4 == 0;
-                    const Backlog::Entry entry = for_good ? backlog.remove_first() : backlog.hand_out();
+                    const Backlog::Entry entry = backlog.first();
+                    for_good ? backlog.remove(entry) : backlog.hand_out(entry);
                     REQUIRE(entry.number == number);
-                    REQUIRE(entry.message == message(number));
+                    REQUIRE(entry.kept == message(number));
                     REQUIRE(entry.redelivered == again);
                     model.ready.erase(number);
                     if (!for_good) model.out.insert(number);
@@ -63,7 +64,7 @@ TEST_CASE("a backlog gives the oldest first, and what came back at its old place
                     if (model.out.empty()) break;
                     const EntryNumber number = any_out();
                     REQUIRE(backlog.settle(number) == message(number));
-                    REQUIRE(backlog.settle(number) == nullptr);
+                    REQUIRE(backlog.settle(number) == Kept());
                     model.out.erase(number);
                     break;
                 }
@@ -80,7 +81,7 @@ TEST_CASE("a backlog gives the oldest first, and what came back at its old place
             REQUIRE(backlog.unacknowledged() == model.out.size());
         }
         std::set<Message*> all;
-        backlog.clear([&](Message* one) { all.insert(one); });
+        backlog.clear([&](Kept one) { all.insert(one.message()); });
         REQUIRE(all.size() == model.ready.size() + model.out.size());
         REQUIRE(backlog.ready() == 0);
         REQUIRE(backlog.unacknowledged() == 0);
@@ -90,7 +91,8 @@ TEST_CASE("a backlog gives the oldest first, and what came back at its old place
 TEST_CASE("giving back what is not there changes nothing") {
     Backlog backlog;
     backlog.add(message(1));
-    const auto entry = backlog.hand_out();
+    const auto entry = backlog.first();
+    backlog.hand_out(entry);
     backlog.settle(entry.number);
     backlog.give_back(entry.number);
     backlog.give_back(99);

@@ -39,6 +39,7 @@ TEST_CASE("an empty file leaves every default") {
     CHECK_FALSE(read.definitions);
     CHECK(read.threads == 0);
     CHECK(read.memory_watermark == MemoryWatermark{.fraction = 0.4, .bytes = {}});
+    CHECK(read.backlog_memory == 12ull << 20);
     CHECK(read.heartbeat == seconds{60});
     CHECK(read.frame_max == 131072);
     CHECK(read.channel_max == 2047);
@@ -57,6 +58,7 @@ data_directory = "/data"
 definitions = "/etc/definitions.json"
 threads = 4
 memory_watermark = "512MiB"
+backlog_memory = "64MiB"
 heartbeat = "2min"
 frame_max = "1MiB"
 channel_max = 65535
@@ -72,6 +74,7 @@ log_level = "warning"
     CHECK(read.definitions == "/etc/definitions.json");
     CHECK(read.threads == 4);
     CHECK(read.memory_watermark.of(1) == 512ull << 20);
+    CHECK(read.backlog_memory == 64ull << 20);
     CHECK(read.heartbeat == seconds{120});
     CHECK(read.frame_max == 1u << 20);
     CHECK(read.channel_max == 65535);

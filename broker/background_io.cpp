@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/background_io.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+namespace trilby::broker {
+
+namespace {
+/// What is read ahead of what was asked for: the next messages of a backlog are usually behind it.
+constexpr std::size_t ahead = std::size_t{1} << 20;
+}  // namespace
+
+void BackgroundIo::submit(Request& request) {
+    {
+        const std::lock_guard lock(mutex_);
+        requests_.push_back(&request);
+        if (!thread_.joinable()) {
+            thread_ = std::jthread([this] { run(); });
+            ::pthread_setname_np(thread_.native_handle(), "disk");
+        }
+    }
+    wanted_.notify_one();
+}
+
+void BackgroundIo::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        over_ = true;
+    }
+    wanted_.notify_one();
+    if (thread_.joinable()) thread_.join();
+}
+
+void BackgroundIo::run() {
+    for (;;) {
+        std::unique_lock lock(mutex_);
+        wanted_.wait(lock, [this] { return over_ || !requests_.empty(); });
+        if (requests_.empty()) return;
+        Request& request = *requests_.front();
+        requests_.pop_front();
+        lock.unlock();
+        const ShardIndex shard = request.shard;
+        std::atomic<std::uint32_t>& completed = *request.completed;
+        carry_out(request);
+        request.done.store(true, std::memory_order_release);  // it may be gone from here on
+        completed.fetch_add(1, std::memory_order_seq_cst);
+        completed_(shard);
+    }
+}
+
+void BackgroundIo::carry_out(Request& request) {
+    if (request.octets == nullptr) {
+        // An error is met again, and reported, by who reads what is in the cache.
+        ::readahead(request.file, static_cast<off_t>(request.offset), std::max(ahead, request.size));
+        std::array<char, 16384> away;
+        for (std::uint64_t at = 0; at < request.size; at += away.size())
+            if (::pread(request.file, away.data(), away.size(), static_cast<off_t>(request.offset + at)) <= 0)
+                break;
+        ::close(request.file);
+        return;
+    }
+    for (std::uint64_t at = 0; at < request.size;) {
+        const ssize_t written = ::pwrite(request.file, request.octets + at, request.size - at,
+                                         static_cast<off_t>(request.offset + at));
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) {
+            request.error = errno;
+            return;
+        }
+        at += static_cast<std::uint64_t>(written);
+    }
+}
+
+}  // namespace trilby::broker

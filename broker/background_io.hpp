@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "broker/ids.hpp"
+
+namespace trilby::broker {
+
+/// The thread that waits for the disk, so that shards need not: brings what a shard wants to read into the
+/// system's cache, where the shard finds it, and writes what it spills. Started with the first request.
+class BackgroundIo {
+  public:
+    struct Request {
+        int file = -1;
+        std::uint64_t offset = 0;
+        std::uint64_t size = 0;
+        const char* octets = nullptr;  // to be written; null: to be read
+        ShardIndex shard = 0;
+        std::atomic<std::uint32_t>* completed = nullptr;  // of the shard; counts up
+        int error = 0;                                    // of a write
+        std::atomic<bool> done{false};
+    };
+
+    /// `completed(shard)` is called by this thread after each request.
+    explicit BackgroundIo(std::function<void(ShardIndex)> completed) : completed_(std::move(completed)) {}
+    ~BackgroundIo() { stop(); }
+    BackgroundIo(const BackgroundIo&) = delete;
+    BackgroundIo& operator=(const BackgroundIo&) = delete;
+
+    /// Any shard's thread. The request is the caller's, and stays where it is until it is done.
+    void submit(Request& request);
+    /// Does what has been asked for, and ends. Nobody may ask any more.
+    void stop();
+
+  private:
+    void run();
+    void carry_out(Request& request);
+
+    const std::function<void(ShardIndex)> completed_;
+    std::mutex mutex_;
+    std::condition_variable wanted_;
+    std::deque<Request*> requests_;
+    bool over_ = false;
+    std::jthread thread_;
+};
+
+}  // namespace trilby::broker

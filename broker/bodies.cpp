@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/bodies.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "broker/journal/records.hpp"
+
+namespace trilby::broker {
+
+namespace {
+constexpr std::size_t most_open_segments = 4;
+constexpr std::uint64_t no_end = UINT64_MAX;
+constexpr std::size_t long_record_kept = std::size_t{1} << 20;
+}  // namespace
+
+Bodies::Bodies(MessagePool& messages, Limits limits)
+    : messages_(messages), limits_(limits), cache_(limits.cache_blocks) {}
+
+Bodies::~Bodies() {
+    for (const OpenSegment& segment : segments_) ::close(segment.file);
+}
+
+void Bodies::spill_to(std::filesystem::path directory, BackgroundIo& io, ShardIndex shard) {
+    io_ = &io;
+    shard_ = shard;
+    spill_ = std::make_unique<Spill>(std::move(directory), io, shard, completed_, cache_);
+}
+
+Kept Bodies::keep_on_disk(Arrival& arrival, bool durable) {
+    if (io_ == nullptr) return {};
+    if (durable && arrival.stored() != 0) return Kept::stored(arrival.stored());
+    if (const auto place = spill_->add(arrival.publication())) return Kept::spilled(*place);
+    return {};
+}
+
+void Bodies::look() {
+    seen_ = completed_.load(std::memory_order_seq_cst);
+    if (journal_ != nullptr) seen_batches_ = journal_->batches();
+    waits_for_journal_ = false;
+    std::erase_if(reading_,
+                  [](const auto& one) { return one->request.done.load(std::memory_order_acquire); });
+    if (spill_ != nullptr) spill_->collect();
+}
+
+std::expected<Publication, Bodies::Missing> Bodies::read(Kept kept) {
+    if (long_record_.capacity() > long_record_kept) long_record_ = {};
+    return kept.is_spilled() ? read_spilled(kept.place()) : read_stored(kept.stored_id());
+}
+
+std::expected<Publication, Bodies::Missing> Bodies::read_spilled(std::uint64_t place) {
+    if (const char* record = spill_->in_memory(place)) return journal::publication_of(record);
+    const std::uint64_t offset = Spill::block_of(place) * Spill::block_size + Spill::offset_of(place);
+    const auto found = record({0, spill_->file(), no_end}, offset, place);
+    if (!found) return std::unexpected(found.error());
+    if (*found != nullptr) return journal::publication_of(*found);
+    spdlog::error("a message is lost: the spill file is damaged at {}", offset);
+    return std::unexpected(Missing::lost);
+}
+
+std::expected<Publication, Bodies::Missing> Bodies::read_stored(std::uint64_t id) {
+    journal::Place last;
+    // What is in the cache may be from before the message was written; it may also have been written to
+    // another place since it was looked up, and its segment used again. Its record says whose it is.
+    for (unsigned attempt = 0; attempt < 4; ++attempt) {
+        const std::uint64_t batches = journal_->batches();
+        const bool written = journal_->written(id);
+        const auto place = journal_->place(id);
+        if (!place && written) break;
+        if (!place) {
+            if (!std::exchange(waits_for_journal_, true)) seen_batches_ = batches;
+            journal_->call_when_written();
+            return std::unexpected(Missing::not_yet);
+        }
+        last = *place;
+        const int file = segment_file(place->segment);
+        if (file == -1) continue;
+        const journal::Place end = journal_->end_of_log();
+        const Source source{place->segment, file, end.segment == place->segment ? end.offset : no_end};
+        const auto found = record(source, place->offset, id);
+        if (!found) return std::unexpected(found.error());
+        if (*found != nullptr) return journal::publication_of(*found);
+        cache_.drop(place->segment, place->offset / BlockCache::block_size);
+        if (attempt != 0) close_segment(place->segment);
+    }
+    spdlog::error("a message is lost: {} is damaged at {}", journal::segment_name(last.segment), last.offset);
+    return std::unexpected(Missing::lost);
+}
+
+std::expected<const char*, Bodies::Missing> Bodies::record(const Source& source, std::uint64_t offset,
+                                                           std::uint64_t id) {
+    BlockCache::Block& block = cache_.get(source.number, offset / BlockCache::block_size);
+    const std::size_t at = offset % BlockCache::block_size;
+    const auto filled = [&](std::size_t needed) -> std::expected<bool, Missing> {
+        if (block.valid >= needed) return true;
+        const Got got = fill(source, block, needed);
+        if (got == Got::not_yet) return std::unexpected(Missing::not_yet);
+        return got == Got::all;
+    };
+    if (const auto there = filled(at + sizeof(journal::RecordHead)); !there || !*there)
+        return there ? std::expected<const char*, Missing>(nullptr) : std::unexpected(there.error());
+    const char* record = block.octets.get() + at;
+    const auto head = journal::load<journal::RecordHead>(record);
+    if (head.type != journal::RecordType::publish || head.id != id || head.length % 8 != 0 ||
+        head.length < sizeof head)
+        return nullptr;
+    if (at + head.length <= BlockCache::block_size + BlockCache::overlap) {
+        if (const auto there = filled(at + head.length); !there || !*there)
+            return there ? std::expected<const char*, Missing>(nullptr) : std::unexpected(there.error());
+    } else {
+        if (head.length > source.end - offset) return nullptr;
+        long_record_.resize(head.length);
+        std::size_t got = 0;
+        const Got all = read_at(source, offset, long_record_.data(), got, head.length);
+        if (all == Got::not_yet) return std::unexpected(Missing::not_yet);
+        if (all != Got::all) return nullptr;
+        record = long_record_.data();
+    }
+    if (journal::crc32c(0, record + 8, head.length - 8) != head.checksum || !journal::is_publish(record))
+        return nullptr;
+    return record;
+}
+
+Bodies::Got Bodies::fill(const Source& source, BlockCache::Block& block, std::size_t needed) {
+    const std::uint64_t begin = block.index * BlockCache::block_size;
+    const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(
+        BlockCache::block_size + BlockCache::overlap, source.end - std::min(begin, source.end)));
+    if (most < needed) return Got::some;
+    const Got got = read_at(source, begin, block.octets.get(), block.valid, most);
+    // The end of the file may come before the end of the block.
+    return got == Got::not_yet ? got : block.valid >= needed ? Got::all : Got::some;
+}
+
+Bodies::Got Bodies::read_at(const Source& source, std::uint64_t offset, char* to, std::size_t& got,
+                            std::size_t size) {
+    for (const auto& one : reading_)
+        if (one->file == source.number && one->offset == offset &&
+            !one->request.done.load(std::memory_order_acquire))
+            return Got::not_yet;
+    bool may_wait = !can_look_ || io_ == nullptr;
+    while (got < size) {
+        const iovec piece{to + got, size - got};
+        const ssize_t octets =
+            ::preadv2(source.file, &piece, 1, static_cast<off_t>(offset + got), may_wait ? 0 : RWF_NOWAIT);
+        if (octets > 0) {
+            got += static_cast<std::size_t>(octets);
+        } else if (octets == 0) {
+            return Got::some;
+        } else if (errno == EOPNOTSUPP && !may_wait) {
+            can_look_ = false;
+            may_wait = true;
+        } else if (errno == EAGAIN) {
+            auto reading = std::make_unique<Reading>();
+            reading->file = source.number;
+            reading->offset = offset;
+            BackgroundIo::Request& request = reading->request;
+            request.file = ::fcntl(source.file, F_DUPFD_CLOEXEC, 0);
+            request.offset = offset;
+            request.size = size;
+            request.shard = shard_;
+            request.completed = &completed_;
+            if (request.file == -1) {  // no handle to spare: this one read waits
+                may_wait = true;
+                continue;
+            }
+            reading_.push_back(std::move(reading));
+            io_->submit(request);
+            return Got::not_yet;
+        } else if (errno != EINTR) {
+            spdlog::error("reading a waiting message failed: {}", std::generic_category().message(errno));
+            return Got::some;
+        }
+    }
+    return Got::all;
+}
+
+int Bodies::segment_file(std::uint64_t number) {
+    const auto found = std::find_if(segments_.begin(), segments_.end(),
+                                    [&](const OpenSegment& segment) { return segment.number == number; });
+    if (found != segments_.end()) {
+        std::rotate(found, found + 1, segments_.end());
+        return segments_.back().file;
+    }
+    if (segments_.size() == most_open_segments) close_segment(segments_.front().number);
+    try {
+        segments_.push_back({number, journal_->open(number)});
+    } catch (const std::system_error&) {
+        return -1;
+    }
+    return segments_.back().file;
+}
+
+void Bodies::close_segment(std::uint64_t number) {
+    std::erase_if(segments_, [&](const OpenSegment& segment) {
+        if (segment.number != number) return false;
+        ::close(segment.file);
+        return true;
+    });
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/arrival.hpp"
+#include "broker/background_io.hpp"
+#include "broker/block_cache.hpp"
+#include "broker/journal/journal.hpp"
+#include "broker/kept.hpp"
+#include "broker/spill.hpp"
+
+namespace trilby::broker {
+
+/// Where the messages are that wait in a shard's queues: in memory up to a budget; beyond it, those of the
+/// journal are read back from there when their turn comes, others go to a spill file. One shard's thread.
+///
+/// Reading never waits for the disk: what the system has not in its cache is asked of BackgroundIo, and the
+/// queue is looked at again when `moved`.
+class Bodies {
+  public:
+    struct Limits {
+        std::uint64_t memory;      // octets of messages
+        std::size_t cache_blocks;  // of BlockCache::block_size
+    };
+
+    Bodies(MessagePool& messages, Limits limits);
+    ~Bodies();
+    Bodies(const Bodies&) = delete;
+    Bodies& operator=(const Bodies&) = delete;
+
+    /// Before the threads start; without these everything stays in memory.
+    void read_from(journal::End& journal) { journal_ = &journal; }
+    void spill_to(std::filesystem::path directory, BackgroundIo& io, ShardIndex shard);
+
+    /// For a queue that keeps the message. `durable`: of a durable queue, for which the journal has it if it
+    /// has it at all. `first`: nothing waits before it, so it is kept in memory whatever the budget says.
+    Kept keep(Arrival& arrival, bool durable, bool first) {
+        if (octets_ >= limits_.memory && !first)
+            if (const Kept kept = keep_on_disk(arrival, durable); kept != Kept{}) return kept;
+        Message* message = arrival.keep();
+        octets_ += message->weight();
+        return Kept(message);
+    }
+    void drop(Kept kept) {
+        if (kept.in_memory()) {
+            octets_ -= kept.message()->weight();
+            messages_.release(kept.message());
+        } else if (kept.is_spilled()) {
+            spill_->remove(kept.place());
+        }
+    }
+
+    enum class Missing : std::uint8_t {
+        not_yet,  // to be tried again when `moved`
+        lost,     // damaged on the disk; it has been reported
+    };
+    /// The octets of one that is not in memory, good until the next call.
+    std::expected<Publication, Missing> read(Kept kept);
+
+    /// May what was not there be there now? From any state of sleep: a shard that has got `not_yet` is woken.
+    bool moved() const {
+        return completed_.load(std::memory_order_seq_cst) != seen_ ||
+               (waits_for_journal_ && journal_->batches() != seen_batches_);
+    }
+    /// Before trying again.
+    void look();
+
+  private:
+    struct Reading {
+        std::uint64_t file;
+        std::uint64_t offset;
+        BackgroundIo::Request request;
+    };
+    /// Octets of a file that may be read, up to `end`.
+    struct Source {
+        std::uint64_t number;  // of the segment; 0: the spill file
+        int file;
+        std::uint64_t end;
+    };
+    struct OpenSegment {
+        std::uint64_t number;
+        int file;
+    };
+    enum class Got : std::uint8_t { all, some, not_yet };
+
+    Kept keep_on_disk(Arrival& arrival, bool durable);
+    std::expected<Publication, Missing> read_stored(std::uint64_t id);
+    std::expected<Publication, Missing> read_spilled(std::uint64_t place);
+    /// The whole record of that id at `offset`. Null: there is another one, or none.
+    std::expected<const char*, Missing> record(const Source& source, std::uint64_t offset, std::uint64_t id);
+    Got fill(const Source& source, BlockCache::Block& block, std::size_t needed);
+    Got read_at(const Source& source, std::uint64_t offset, char* to, std::size_t& got, std::size_t size);
+    /// -1: it has gone.
+    int segment_file(std::uint64_t number);
+    void close_segment(std::uint64_t number);
+
+    MessagePool& messages_;
+    const Limits limits_;
+    std::uint64_t octets_ = 0;
+    journal::End* journal_ = nullptr;
+    BackgroundIo* io_ = nullptr;
+    ShardIndex shard_ = 0;
+    BlockCache cache_;
+    std::unique_ptr<Spill> spill_;
+    std::vector<OpenSegment> segments_;  // the last used at the end
+    std::vector<std::unique_ptr<Reading>> reading_;
+    std::string long_record_;  // longer than a block of the cache
+    bool can_look_ = true;     // the system can read what is in its cache without waiting for more
+    std::uint32_t seen_ = 0;
+    bool waits_for_journal_ = false;
+    std::uint64_t seen_batches_ = 0;
+    alignas(64) std::atomic<std::uint32_t> completed_{0};
+};
+
+}  // namespace trilby::broker

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/bodies.hpp"
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "broker/content.hpp"
+#include "protocol/byte_order.hpp"
+#include "tests/unit/broker/random_seed.hpp"
+#include "tests/unit/broker/temporary_folder.hpp"
+
+using namespace trilby::broker;
+
+namespace {
+
+constexpr journal::StoredQueue queue = 7;
+
+/// One shard's bodies with nothing in memory, a journal, and a map of what they should hold.
+class Shelf {
+  public:
+    explicit Shelf(std::uint32_t seed, std::uint64_t memory = 0)
+        : bodies_(messages_, {memory, 3}), random_(seed) {
+        messages_.know({&messages_});
+        journal_.start([](std::size_t) {}, [](const std::string&) { std::abort(); });
+        bodies_.read_from(end());
+        bodies_.spill_to(folder_.path(), io_, 0);
+    }
+    ~Shelf() {
+        for (const auto& [number, held] : held_) bodies_.drop(held.kept);
+        journal_.stop();
+        io_.stop();
+        messages_.flush();
+    }
+
+    journal::End& end() { return journal_.end(0); }
+    Bodies& bodies() { return bodies_; }
+    std::size_t held() const { return held_.size(); }
+    std::int64_t in_memory() const { return messages_.balance(); }
+    std::uint32_t random(std::uint32_t below) { return random_() % below; }
+
+    /// Keeps a message of so many octets, persistent or not.
+    void keep(std::uint32_t size, bool persistent) {
+        Content content;
+        content.begin(std::string_view("\0\1q", 3), 0);
+        std::string header(14, '\0');
+        trilby::protocol::store_big_endian(header.data(), std::uint16_t{60});
+        trilby::protocol::store_big_endian(header.data() + 4, std::uint64_t{size});
+        content.header(header, size);
+        const std::string body = body_of(next_, size);
+        if (size != 0) content.body(body);
+        const std::uint64_t stored =
+            persistent ? end().publish(std::span(&queue, 1), content.publication()) : 0;
+        Arrival arrival(content.publication(), messages_, stored);
+        held_.emplace(next_++, Held{bodies_.keep(arrival, true, false), size});
+        end().flush();
+    }
+    /// Reads what was kept `offset` places behind the oldest, and compares. False: it is lost.
+    bool read(std::size_t offset) {
+        const auto& [number, held] = *std::next(held_.begin(), static_cast<std::ptrdiff_t>(offset));
+        if (held.kept.in_memory()) {
+            REQUIRE(held.kept.message()->publication().body() == body_of(number, held.size));
+            return true;
+        }
+        for (;;) {
+            const auto found = bodies_.read(held.kept);
+            if (found) {
+                REQUIRE(found->body_size == held.size);
+                REQUIRE(found->body() == body_of(number, held.size));
+                REQUIRE(found->routing_key() == "q");
+                return true;
+            }
+            if (found.error() == Bodies::Missing::lost) return false;
+            ++waits_;
+            for (int patience = 0; !bodies_.moved(); ++patience) {
+                REQUIRE(patience < 100'000);
+                std::this_thread::sleep_for(std::chrono::microseconds(100));
+            }
+            bodies_.look();
+        }
+    }
+    void drop(std::size_t offset) {
+        const auto at = std::next(held_.begin(), static_cast<std::ptrdiff_t>(offset));
+        if (const std::uint64_t stored = at->second.kept.stored_id(); stored != 0) {
+            end().settle(queue, stored);
+            end().flush();
+        }
+        bodies_.drop(at->second.kept);
+        held_.erase(at);
+    }
+    /// Until the journal has written what was handed over, and the spill what was spilled.
+    void settle_down() {
+        while (end().safe_publishes() != end().publish_position())
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        bodies_.look();
+    }
+    /// The system forgets what it has read of the journal.
+    void forget_cached() const {
+        for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "journal")) {
+            const int file = ::open(entry.path().c_str(), O_RDONLY);
+            ::fdatasync(file);
+            ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+            ::close(file);
+        }
+    }
+    std::size_t waits() const { return waits_; }
+    std::filesystem::path journal() const { return folder_.path() / "journal"; }
+
+  private:
+    struct Held {
+        Kept kept;
+        std::uint32_t size;
+    };
+    static std::string body_of(std::uint64_t number, std::uint32_t size) {
+        std::string body(size, static_cast<char>('a' + number % 26));
+        for (std::size_t at = 0; at + 8 <= body.size(); at += 512)
+            trilby::protocol::store_big_endian(body.data() + at, number * 0x9E3779B97F4A7C15 + at);
+        return body;
+    }
+
+    TemporaryFolder folder_;
+    MessagePool messages_{0};
+    BackgroundIo io_{[](ShardIndex) {}};
+    journal::Journal journal_{folder_.path() / "journal", 1};
+    Bodies bodies_;
+    std::map<std::uint64_t, Held> held_;
+    std::uint64_t next_ = 0;
+    std::size_t waits_ = 0;
+    test::Random random_;
+};
+
+}  // namespace
+
+TEST_CASE("what is not in memory is read back as it was, in any order, while space is used again") {
+    const auto seed = test::random_seed();
+    INFO("seed ", seed);
+    Shelf shelf(seed);
+    const auto any_size = [&]() -> std::uint32_t {
+        switch (shelf.random(20)) {
+            case 0: return 0;
+            case 1: return 60'000 + shelf.random(12'000);    // about a block
+            case 2: return 100'000 + shelf.random(200'000);  // several
+            default: return shelf.random(3'000);
+        }
+    };
+    for (int step = 0; step < 25'000; ++step) {
+        shelf.keep(any_size(), shelf.random(2) == 0);
+        // Mostly the oldest go; some stay for good, so that the journal has to move them.
+        while (shelf.held() > 400) {
+            const std::size_t offset = shelf.random(10) == 0 ? shelf.random(400) : 20 + shelf.random(20);
+            REQUIRE(shelf.read(offset));
+            shelf.drop(offset);
+        }
+        if (step % 16 == 0) REQUIRE(shelf.read(shelf.random(static_cast<std::uint32_t>(shelf.held()))));
+    }
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    // A spill that is behind takes no more for a while.
+    CHECK(shelf.in_memory() < 200);
+}
+
+TEST_CASE("a shard does not wait for the disk: it asks for what is not in the system's cache") {
+    Shelf shelf(1);
+    for (int i = 0; i < 2'000; ++i) shelf.keep(1'000, true);
+    shelf.settle_down();
+    shelf.forget_cached();
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    // A file system in memory has everything at hand.
+    if (shelf.waits() == 0) MESSAGE("the system had everything in its cache; nothing was waited for");
+}
+
+TEST_CASE("messages stay in memory up to the budget") {
+    Shelf shelf(1, 100'000);
+    for (int i = 0; i < 1'000; ++i) shelf.keep(1'000, i % 2 == 0);
+    CHECK(shelf.in_memory() >= 90);
+    CHECK(shelf.in_memory() <= 100);
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    while (shelf.held() != 0) shelf.drop(0);
+    CHECK(shelf.in_memory() == 0);
+    shelf.keep(1'000, false);
+    CHECK(shelf.in_memory() == 1);
+}
+
+TEST_CASE("a message that is damaged in the journal is lost, and the next one is not") {
+    Shelf shelf(1);
+    for (int i = 0; i < 3; ++i) shelf.keep(200'000, true);
+    shelf.settle_down();
+    for (const auto& entry : std::filesystem::directory_iterator(shelf.journal())) {
+        if (entry.path().extension() != ".seg") continue;
+        const int file = ::open(entry.path().c_str(), O_RDWR);
+        const char other = '!';
+        REQUIRE(::pwrite(file, &other, 1, 300'000) == 1);
+        ::close(file);
+    }
+    REQUIRE(shelf.read(0));
+    REQUIRE(shelf.read(2));
+    CHECK(!shelf.read(1));
+}
