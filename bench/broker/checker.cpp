@@ -14,6 +14,10 @@ Checker::Checker(std::size_t producers, std::size_t queues, std::size_t streams,
     for (Pattern& pattern : patterns) received_.push_back({std::move(pattern), {}});
 }
 
+void Checker::taken_before(std::uint64_t count) {
+    for (Received& from : received_) from.ranks.add_all_below(from.pattern.count_below(count));
+}
+
 void Checker::note(const char* what, std::size_t queue, const Stamp& stamp) {
     if (faults_.first.empty())
         faults_.first =

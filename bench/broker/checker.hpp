@@ -39,6 +39,8 @@ class Checker {
         if (stamp.sequence < above_last) return disordered(queue, stamp);
         above_last = stamp.sequence + 1;
     }
+    /// So many of each producer's messages were delivered before; they must not come again.
+    void taken_before(std::uint64_t count);
     /// A body too short for a stamp, or with other bytes than were sent.
     void damaged(std::size_t queue);
 

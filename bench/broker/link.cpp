@@ -30,6 +30,12 @@ void Link::read(char* buffer) {
     after_read();
 }
 
+void Link::take_unread() {
+    if (tail_.empty()) return;
+    tail_.erase(0, handle(tail_));
+    after_read();
+}
+
 std::size_t Link::send(std::string_view bytes) {
     const ssize_t sent = ::send(descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0) {

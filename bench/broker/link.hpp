@@ -30,6 +30,9 @@ class Link {
     /// Reads once into `buffer`, which has read_buffer_size bytes, and handles what is whole.
     void read(char* buffer);
 
+    /// Handles what came before this loop watched the connection: deliveries can be as early as the consumer.
+    void take_unread();
+
     /// Sends control frames (acks, closes) that wait.
     void flush();
     bool wants_to_write() const { return blocked_; }

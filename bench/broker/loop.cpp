@@ -40,6 +40,10 @@ void Loop::add_link(Link& link) {
 
 void Loop::run(Nanoseconds publish_until) {
     last_progress_ = now();
+    for (const Watched& watched : links_) {
+        watched.link->take_unread();
+        if (watched.link->failed()) fail(watched.link->failure());
+    }
     while (!finished() && !progress_.failed) {
         const bool at_once = send_round();
         watch_output();

@@ -19,6 +19,10 @@ void add_options(CLI::App& app, Scenario& scenario) {
         ->group(topology)
         ->check(CLI::PositiveNumber);
     app.add_option("--queues", scenario.queues, "Queues (1)")->group(topology)->check(CLI::PositiveNumber);
+    app.add_option("--queue", scenario.queue,
+                   "Use one queue of this name, and leave it; through the default exchange, or bound to "
+                   "--exchange")
+        ->group(topology);
     app.add_option("--exchange-type", scenario.exchange_type, "direct, fanout, topic or headers")
         ->group(topology)
         ->check(CLI::IsMember({"direct", "fanout", "topic", "headers"}));
@@ -40,6 +44,16 @@ void add_options(CLI::App& app, Scenario& scenario) {
     app.add_option("--matches", scenario.matches, "Bindings that match each message, with the two above (1)")
         ->group(topology)
         ->check(CLI::PositiveNumber);
+
+    const std::string backlog = "Backlog";
+    app.add_option("--only", scenario.only,
+                   "producers: fill --queue; consumers: drain what such a run with the same --messages, "
+                   "--producers and --size left there. Without a warm-up")
+        ->group(backlog)
+        ->check(CLI::IsMember({"producers", "consumers"}));
+    app.add_option("--taken", scenario.taken,
+                   "With --only consumers: so many of each producer's messages were taken before (0)")
+        ->group(backlog);
 
     const std::string load = "Load";
     app.add_option("--size", scenario.size, "Bytes of each body (16)")->group(load);
@@ -100,6 +114,22 @@ std::string complete(Scenario& scenario) {
     if (scenario.exchange == "" &&
         (from_files || scenario.topic_bindings != 0 || scenario.headers_bindings != 0))
         return "The default exchange takes no bindings: leave --exchange out.";
+    if (!scenario.queue.empty()) {
+        if (scenario.queues != 1 || from_files || scenario.topic_bindings != 0 ||
+            scenario.headers_bindings != 0)
+            return "--queue names the only queue: leave out --queues, --bindings and the like.";
+        if (!scenario.exchange) scenario.exchange = "";
+    }
+    if (!scenario.only.empty()) {
+        if (scenario.queue.empty() || scenario.messages == 0)
+            return "--only needs --queue and --messages: the other run has to find the same.";
+        if (scenario.ping_pong) return "--ping-pong needs both producers and consumers.";
+        if (!scenario.consumes() && scenario.confirm_window == 0)
+            return "--only producers needs --confirm, to know when all has come to the queue.";
+        scenario.warmup = 0;
+    }
+    if (scenario.taken != 0 && (scenario.publishes() || scenario.taken > scenario.messages))
+        return "--taken goes with --only consumers, and is at most --messages.";
     const std::size_t least = scenario.timed() ? Stamp::size_with_time : Stamp::size;
     if (scenario.size < least && scenario.size == 16 && scenario.ping_pong) scenario.size = least;
     if (scenario.size < least)

@@ -30,9 +30,10 @@ class Run {
 
     /// Consumers first: a queue lives where it is declared, and that should be where it is read.
     client::Result<> prepare() {
-        for (std::size_t consumer = 0; consumer < scenario_.consumers; ++consumer)
+        checker_.taken_before(scenario_.taken);
+        for (std::size_t consumer = 0; scenario_.consumes() && consumer < scenario_.consumers; ++consumer)
             if (auto added = add_consumer(consumer); !added) return added;
-        for (std::size_t producer = 0; producer < scenario_.producers; ++producer)
+        for (std::size_t producer = 0; scenario_.publishes() && producer < scenario_.producers; ++producer)
             if (auto added = add_producer(producer); !added) return added;
         for (std::size_t i = 0; i < scenario_.threads; ++i)
             loops_.push_back(std::make_unique<Loop>(scenario_, checker_, progress_, arrivals_));
@@ -65,7 +66,7 @@ class Run {
         findings.returned = after.returned - before.returned;
         findings.delivered = after.delivered - before.delivered;
         findings.latency = arrivals_.latency;
-        findings.faults = checker_.finish(published());
+        if (scenario_.consumes()) findings.faults = checker_.finish(published());
         for (const auto& loop : loops_)
             if (findings.failure.empty()) findings.failure = loop->failure();
         return findings;
@@ -100,7 +101,7 @@ class Run {
         for (const std::size_t queue : queues) {
             const auto channel = (*connection)->open_channel();
             if (!channel) return std::unexpected(channel.error());
-            const bool first_of_queue = consumer < topology_.queues.size();
+            const bool first_of_queue = scenario_.publishes() && consumer < topology_.queues.size();
             if (first_of_queue)
                 if (auto declared = declare(**channel, queue); !declared) return declared;
             if (auto started = consume(**channel, topology_.queues[queue]); !started) return started;
@@ -118,8 +119,9 @@ class Run {
                                          {.durable = scenario_.persistent, .auto_delete = true});
             if (!declared) return declared;
         }
-        const auto declared = channel.declare_queue(topology_.queues[queue],
-                                                    {.durable = scenario_.persistent, .auto_delete = true});
+        const auto declared =
+            channel.declare_queue(topology_.queues[queue],
+                                  {.durable = scenario_.persistent, .auto_delete = scenario_.queue.empty()});
         if (!declared) return std::unexpected(declared.error());
         for (const Binding& binding : topology_.bindings) {
             if (binding.queue != queue) continue;
@@ -143,6 +145,8 @@ class Run {
         if (!connection) return std::unexpected(connection.error());
         const auto channel = (*connection)->open_channel();
         if (!channel) return std::unexpected(channel.error());
+        if (!scenario_.consumes() && producer == 0)
+            if (auto declared = declare(**channel, 0); !declared) return declared;
         if (scenario_.confirm_window != 0)
             if (auto selected = (*channel)->select_confirms(); !selected) return selected;
         PreparedMessages messages(scenario_, topology_.exchange, topology_.addresses[producer],
@@ -156,7 +160,7 @@ class Run {
     void phase(std::uint64_t limit, double seconds) {
         const Nanoseconds start = now();
         const auto until = start + static_cast<Nanoseconds>(seconds * 1e9);
-        progress_.due = Progress::unknown;
+        progress_.due = scenario_.publishes() ? Progress::unknown : left();
         for (const auto& producer : producers_) producer->begin(start, limit);
         // The default slack of 50 us would be part of every latency at a fixed rate.
         prctl(PR_SET_TIMERSLACK, 1);
@@ -165,7 +169,15 @@ class Run {
         loops_.front()->run(until);
     }
 
+    /// What another run published and nobody has taken yet.
+    std::uint64_t left() const {
+        const std::vector<std::uint64_t> taken(scenario_.producers, scenario_.taken);
+        return checker_.due(published()) - checker_.due(taken);
+    }
+
     std::vector<std::uint64_t> published() const {
+        if (!scenario_.publishes())
+            return std::vector<std::uint64_t>(scenario_.producers, scenario_.messages);
         std::vector<std::uint64_t> counts;
         for (const auto& producer : producers_) counts.push_back(producer->published());
         return counts;

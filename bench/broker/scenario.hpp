@@ -21,6 +21,9 @@ struct Scenario {
         exchange;  ///< an existing one ("" is the default exchange); else one of our own
     std::string bindings_file, keys_file;
     std::size_t topic_bindings = 0, headers_bindings = 0, matches = 1;
+    std::string queue;  ///< one of this name, which stays; else queues of our own, which go with the run
+    std::string only;   ///< "producers" or "consumers": a backlog is made by one run and drained by another
+    std::uint64_t taken = 0;  ///< of each producer's messages, before consumers that are alone begin
 
     std::size_t confirm_window = 0;  ///< 0: no confirms
     std::uint32_t acknowledge = 0;   ///< every so many deliveries; 0: automatic
@@ -41,6 +44,8 @@ struct Scenario {
     bool human = false;
 
     bool timed() const { return latency || ping_pong || rate > 0; }
+    bool publishes() const { return only != "consumers"; }
+    bool consumes() const { return only != "producers"; }
 };
 
 }  // namespace trilby::perf

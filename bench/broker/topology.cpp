@@ -55,7 +55,7 @@ class Builder {
         topology_.own_exchange = !scenario.exchange;
         topology_.exchange = scenario.exchange.value_or(name(scenario.exchange_type));
         for (std::size_t i = 0; i < scenario.queues; ++i)
-            topology_.queues.push_back(name(fmt::format("q{}", i)));
+            topology_.queues.push_back(scenario.queue.empty() ? name(fmt::format("q{}", i)) : scenario.queue);
     }
 
     std::expected<Topology, std::string> build() {

@@ -47,6 +47,14 @@ TEST_CASE("a message that never comes is lost, in the middle, at the end, or all
     CHECK(faults.first == "3 messages of producer 0 never came from queue 0");
 }
 
+TEST_CASE("what was taken before is neither lost nor welcome again") {
+    Checker rest = plain(), again = plain();
+    rest.taken_before(2);
+    CHECK(after(rest, {2, 3}, 4).none());
+    again.taken_before(2);
+    CHECK(after(again, {1, 2, 3}, 4).doubled == 1);
+}
+
 TEST_CASE("a message that comes again is doubled, at once or later") {
     Checker at_once = plain(), later = plain(), early = plain();
     CHECK(after(at_once, {0, 1, 1, 2}, 3).doubled == 1);
