@@ -49,25 +49,24 @@ Files::File DirectoryFiles::open(const std::string& name) {
 Files::File DirectoryFiles::create(const std::string& name, std::uint64_t size) {
     const int file = ::openat(handle_, name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0) fail("making", directory_ / name);
-    // Space first: a full disk is met here, before anything is promised.
-    if (const int error = ::posix_fallocate(file, 0, static_cast<off_t>(size)); error != 0) {
+    try {
+        // Space first: a full disk is met here, before anything is promised.
+        while (const int error = ::posix_fallocate(file, 0, static_cast<off_t>(size))) {
+            if (error == EINTR) continue;
+            errno = error;
+            fail("making room for", directory_ / name);
+        }
+        // Space that was never written costs the file system a commit at the first write of each block.
+        std::vector<char> zeros(fill_step);
+        for (std::uint64_t at = 0; at < size; at += fill_step) {
+            iovec part{zeros.data(), static_cast<std::size_t>(std::min(fill_step, size - at))};
+            write(file, at, {&part, 1});
+            sync(file);
+        }
+    } catch (...) {
         ::close(file);
         ::unlinkat(handle_, name.c_str(), 0);
-        errno = error;
-        fail("making room for", directory_ / name);
-    }
-    // Space that was never written costs the file system a commit at the first write of each block.
-    const std::vector<char> zeros(fill_step);
-    for (std::uint64_t at = 0; at < size; at += fill_step) {
-        const auto part = static_cast<std::size_t>(std::min(fill_step, size - at));
-        if (::pwrite(file, zeros.data(), part, static_cast<off_t>(at)) != static_cast<ssize_t>(part) ||
-            ::fdatasync(file) != 0) {
-            const int error = errno == 0 ? EIO : errno;
-            ::close(file);
-            ::unlinkat(handle_, name.c_str(), 0);
-            errno = error;
-            fail("filling", directory_ / name);
-        }
+        throw;
     }
     return file;
 }

@@ -22,6 +22,10 @@ std::uint64_t random_number() {
     return (std::uint64_t{device()} << 32 | device()) | 1;
 }
 
+bool is_no_space(const std::system_error& error) {
+    return error.code().value() == ENOSPC || error.code().value() == EDQUOT;
+}
+
 }  // namespace
 
 Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, WriterOptions options)
@@ -141,7 +145,7 @@ void Writer::make_reserve() {
         files_.close(files_.create(reserve_name, options_.hasty_size));
         has_reserve_ = true;
     } catch (const std::system_error& error) {
-        if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
+        if (!is_no_space(error)) throw;
     }
 }
 
@@ -304,8 +308,17 @@ void Writer::finish() {
 // ---- Segments.
 
 Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name, Reserve reserve) {
+    // A new name may need room in the directory.
+    const auto take = [&](const std::string& spare) {
+        try {
+            files_.rename(spare, name);
+        } catch (const std::system_error& error) {
+            if (is_no_space(error)) throw NoSpace(error.code(), error.what());
+            throw;
+        }
+    };
     if (size <= options_.segment_size && !spares_.empty()) {
-        files_.rename(spares_.back(), name);
+        take(spares_.back());
         spares_.pop_back();
         const Files::File file = files_.open(name);
         return {file, files_.size(file)};
@@ -314,12 +327,12 @@ Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name, Re
         return {files_.create(name, std::max(size, options_.hasty_size)),
                 std::max(size, options_.hasty_size)};
     } catch (const std::system_error& error) {
-        if (error.code().value() != ENOSPC && error.code().value() != EDQUOT) throw;
+        if (!is_no_space(error)) throw;
         if (reserve != Reserve::usable || !has_reserve_ || size > options_.hasty_size)
             throw NoSpace(error.code(), error.what());
     }
+    take(reserve_name);
     has_reserve_ = false;
-    files_.rename(reserve_name, name);
     return {files_.open(name), options_.hasty_size};
 }
 
@@ -364,6 +377,18 @@ bool Writer::reclaim_due() const {
     return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
 }
 
+bool Writer::make_spare(const std::string& segment) {
+    std::string spare = "spare-" + std::to_string(next_spare_++);
+    try {
+        files_.rename(segment, spare);
+    } catch (const std::system_error& error) {
+        if (!is_no_space(error)) throw;
+        return false;
+    }
+    spares_.push_back(std::move(spare));
+    return true;
+}
+
 bool Writer::remove_oldest() {
     bool removed = false;
     while (segments_.size() > untouched_segments && living_.in_segment(segments_.front().number) == 0) {
@@ -376,13 +401,9 @@ bool Writer::remove_oldest() {
         const Segment oldest = segments_.front();
         reclaim_.leave();
         const std::string name = segment_name(oldest.number);
-        if (spares_.size() < options_.spare_segments && oldest.capacity == options_.segment_size) {
-            std::string spare = "spare-" + std::to_string(next_spare_++);
-            files_.rename(name, spare);
-            spares_.push_back(std::move(spare));
-        } else {
+        if (spares_.size() >= options_.spare_segments || oldest.capacity != options_.segment_size ||
+            !make_spare(name))
             files_.remove(name);
-        }
         if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
         segments_.pop_front();
         octets_ -= oldest.size;

@@ -162,6 +162,8 @@ class Writer {
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
     bool remove_oldest();
+    /// False: the directory has no room for the name.
+    bool make_spare(const std::string& segment);
     /// Everything that was taken is safe.
     void tell();
 
