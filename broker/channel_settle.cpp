@@ -114,7 +114,7 @@ Channel::Outcome Channel::tx_commit() {
     // Nobody sees any of it before it is safe.
     const ReplyTo safe =
         session_.ask(this, protocol::tx::Commit::id, [this, transaction](const Answer& answer) -> Outcome {
-            // Else the broker stops while the disk has no room for it.
+            // Else the broker stops, and the disk has no room for it or has failed.
             answer.status == Answer::Status::done ? carry_out(*transaction) : drop_publishes(*transaction);
             return {};
         });

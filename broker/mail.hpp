@@ -106,7 +106,9 @@ struct Alarm {  // what publishers are blocked for; nothing: they are not
     bool raised() const { return memory || disk; }
     bool operator==(const Alarm&) const = default;
 };
-struct Stop {};
+struct Stop {
+    bool journal_failed = false;
+};
 }  // namespace letter
 using Letter = std::variant<letter::ToQueue, letter::ToCatalog, letter::Reply, letter::Apply, letter::Applied,
                             letter::QueueGone, letter::Adopt, letter::DirectReply, letter::FindDirectReply,

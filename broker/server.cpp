@@ -2,10 +2,12 @@
 #include "broker/server.hpp"
 
 #include <algorithm>
+#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <unordered_map>
@@ -25,6 +27,8 @@ namespace trilby::broker {
 namespace {
 
 constexpr std::chrono::milliseconds watch_interval{200};
+/// After the journal has failed: its peers have a second to answer a close, and two to read it.
+constexpr std::chrono::seconds longest_end{5};
 
 Settings settings_of(const Configuration& configuration) {
     Settings settings;
@@ -200,7 +204,7 @@ void Server::run() {
     signals_->async_wait([this](boost::system::error_code error, int signal) {
         if (error) return;
         spdlog::info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-        begin_stop();
+        begin_stop({});
     });
     memory_high_ = configuration_.memory_watermark.of(memory_limit());
     watch_timer_ = std::make_unique<boost::asio::steady_timer>(io);
@@ -212,12 +216,7 @@ void Server::run() {
                  loops_.size(), loops_.size() == 1 ? "thread" : "threads", memory_high_ >> 20);
 
     journal_->start([this](std::size_t shard) { shards_[shard]->wake_if_asleep(); },
-                    [](const std::string& error) {
-                        // What a failed sync has lost no second one brings back: only the next start can
-                        // tell.
-                        spdlog::critical("the journal has failed, nothing more can be promised: {}", error);
-                        std::_Exit(1);
-                    });
+                    [this](const std::string& error) { journal_failed(error); });
     std::vector<std::jthread> threads;
     for (std::size_t i = 1; i < loops_.size(); ++i)
         threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
@@ -225,6 +224,8 @@ void Server::run() {
     threads.clear();
     background_io_.stop();
     journal_->stop();
+    if (!journal_failure_.empty())
+        throw std::runtime_error(fmt::format("the journal has failed: {}", journal_failure_));
     spdlog::info("stopped");
 }
 
@@ -271,16 +272,30 @@ void Server::watch_resources() {
     });
 }
 
-void Server::begin_stop() {
-    if (std::exchange(stopping_, true)) return;
+void Server::begin_stop(letter::Stop why) {
+    // Who was told of an ordinary stop is told of a failure as well: some of what it waits for will not come.
+    if (std::exchange(stopping_, true) && !why.journal_failed) return;
     for (const auto& acceptor : acceptors_) acceptor->stop();
     watch_timer_->cancel();
     for (std::size_t i = 0; i < shards_.size(); ++i)
-        shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Stop{});
+        shards_.front()->send_to(static_cast<ShardIndex>(i), why);
+}
+
+void Server::journal_failed(const std::string& error) {
+    // What a failed sync has lost no second one brings back: only the next start can tell.
+    spdlog::critical("the journal has failed, nothing more can be promised: {}", error);
+    journal_failure_ = error;
+    last_moment_ = std::jthread([](std::stop_token ended) {
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable_any().wait_for(lock, ended, longest_end, [] { return false; });
+        if (!ended.stop_requested()) std::_Exit(1);
+    });
+    boost::asio::post(loops_.front()->io(), [this] { begin_stop({.journal_failed = true}); });
 }
 
 void Server::stop() {
-    boost::asio::post(loops_.front()->io(), [this] { begin_stop(); });
+    boost::asio::post(loops_.front()->io(), [this] { begin_stop({}); });
 }
 
 }  // namespace trilby::broker

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,7 +28,8 @@ class Server {
     explicit Server(Configuration configuration);
     ~Server();
 
-    /// Until SIGTERM, SIGINT or `stop`. All threads have ended afterwards.
+    /// Until SIGTERM, SIGINT or `stop`. All threads have ended afterwards. Throws std::runtime_error when the
+    /// journal has failed; should the connections not end soon after that, the process ends with code 1.
     void run();
     /// Any thread.
     void stop();
@@ -41,8 +43,11 @@ class Server {
     void listen();
     void place(int socket);
     void watch_resources();
-    void begin_stop();
+    void begin_stop(letter::Stop why);
+    /// The journal's thread: nothing more can be promised, so the broker ends.
+    void journal_failed(const std::string& error);
 
+    std::jthread last_moment_;  // of a broker whose journal has failed; the last member to go
     const Configuration configuration_;
     const DataDirectory directory_;
     CatalogStore store_;
@@ -59,6 +64,7 @@ class Server {
     std::size_t latest_ = 0;         // where the latest connection was placed
     letter::Alarm alarm_;
     bool stopping_ = false;
+    std::string journal_failure_;  // for others once its thread has told them, or has ended
 };
 
 }  // namespace trilby::broker

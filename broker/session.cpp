@@ -250,8 +250,12 @@ void Session::on_peer_gone() {
     when_answered([this] { end([this] { finish(); }); });
 }
 
-void Session::stop() {
-    if (stage_ == Stage::running || stage_ == Stage::open) {
+void Session::stop(bool journal_failed) {
+    const bool told = stage_ == Stage::running || stage_ == Stage::open;
+    if (told && journal_failed) {
+        close_connection(protocol::ConnectionReply::internal_error,
+                         "the journal has failed, no message can be stored");
+    } else if (told) {
         close_connection(protocol::ConnectionReply::connection_forced,
                          "broker forced connection closure with reason 'shutdown'");
     } else if (stage_ == Stage::closing && waiting()) {

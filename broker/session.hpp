@@ -73,8 +73,8 @@ class Session {
     void on_answer(std::uint32_t question, const Answer& answer);
     void room_made();
     void alarm_changed();
-    /// The broker stops: connection.close 320.
-    void stop();
+    /// The broker stops: connection.close 320, or 541 if that is because the journal has failed.
+    void stop(bool journal_failed);
     Channel* find_channel(std::uint16_t number);
 
     // ---- For its channels.

@@ -171,7 +171,8 @@ void Shard::end_turn() {
         for (std::size_t other = 0; wake != 0; ++other, wake >>= 1)
             if (wake & 1) shards_[other]->wake_if_asleep();
     }
-    if (!stalled && !waiting_for_room_.empty() && (journal_ == nullptr || !journal_->full())) {
+    // A broker that stops takes no publish any more: nobody has to wait for a journal that may have failed.
+    if (!stalled && !waiting_for_room_.empty() && (stopping_ || journal_ == nullptr || !journal_->full())) {
         const std::vector<ConnectionId> resumed = std::move(waiting_for_room_);
         waiting_for_room_.clear();
         for (const ConnectionId id : resumed)

@@ -163,16 +163,16 @@ void Shard::open_one(letter::Alarm& letter) {
     sessions_.each([](Session& session) { session.alarm_changed(); });
 }
 
-void Shard::open_one(letter::Stop&) {
+void Shard::open_one(letter::Stop& letter) {
     stopping_ = true;
     for (letter::ToQueue& get : std::exchange(gets_waiting_for_disk_, {}))
         answer_question(get.queue, get.question, get.reply_to);
-    if (journal_ != nullptr && journal_->out_of_space()) {
-        // Nobody can tell when the disk has room; what was not safe was not promised.
+    if (letter.journal_failed || (journal_ != nullptr && journal_->out_of_space())) {
+        // Nothing more will be safe, or nobody can tell when; what was not safe was not promised.
         for (const WaitingCommit& commit : commits_) reply(commit.reply_to, {.status = Answer::Status::gone});
         commits_.clear();
     }
-    sessions_.each([](Session& session) { session.stop(); });
+    sessions_.each([&](Session& session) { session.stop(letter.journal_failed); });
     loop_->stopping();
 }
 
