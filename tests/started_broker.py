@@ -29,6 +29,7 @@ class StartedBroker:
             path = self.directory / "trilby.toml"
             path.write_text(config)
             self.command += ["--config", str(path)]
+        self.environment = {}  # besides that of the test
         self.log = open(self.directory / "log", "ab")
         self.process = None
         self.start()
@@ -42,7 +43,8 @@ class StartedBroker:
         return "amqp://guest:guest@%s:%d/%%2F" % self.address
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **self.environment})
         deadline = time.monotonic() + 60
         while True:
             if self.process.poll() is not None:
