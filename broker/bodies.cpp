@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -35,9 +36,22 @@ void Bodies::spill_to(std::filesystem::path directory, BackgroundIo& io, ShardIn
 
 Kept Bodies::keep_on_disk(Arrival& arrival, bool durable) {
     if (io_ == nullptr) return {};
-    if (durable && arrival.stored() != 0) return Kept::stored(arrival.stored());
+    if (durable && arrival.stored() != 0) {
+        ++in_journal_;
+        return Kept::stored(arrival.stored());
+    }
     if (const auto place = spill_->add(arrival.publication())) return Kept::spilled(*place);
     return {};
+}
+
+void Bodies::drop_on_disk(Kept kept) {
+    if (kept.is_spilled()) {
+        spill_->remove(kept.place());
+    } else if (--in_journal_ == 0) {
+        // A segment that has gone takes space as long as it is open.
+        for (const OpenSegment& segment : segments_) ::close(segment.file);
+        segments_.clear();
+    }
 }
 
 void Bodies::look() {
@@ -187,6 +201,13 @@ int Bodies::segment_file(std::uint64_t number) {
         std::rotate(found, found + 1, segments_.end());
         return segments_.back().file;
     }
+    // One that has gone takes space as long as it is open.
+    std::erase_if(segments_, [](const OpenSegment& segment) {
+        struct stat status {};
+        if (::fstat(segment.file, &status) == 0 && status.st_nlink != 0) return false;
+        ::close(segment.file);
+        return true;
+    });
     if (segments_.size() == most_open_segments) close_segment(segments_.front().number);
     try {
         segments_.push_back({number, journal_->open(number)});

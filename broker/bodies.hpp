@@ -51,9 +51,15 @@ class Bodies {
         if (kept.in_memory()) {
             octets_ -= kept.message()->weight();
             messages_.release(kept.message());
-        } else if (kept.is_spilled()) {
-            spill_->remove(kept.place());
+        } else {
+            drop_on_disk(kept);
         }
+    }
+
+    /// A message of the journal that waited when the broker started.
+    Kept restore(std::uint64_t stored) {
+        ++in_journal_;
+        return Kept::stored(stored);
     }
 
     enum class Missing : std::uint8_t {
@@ -90,6 +96,7 @@ class Bodies {
     enum class Got : std::uint8_t { all, some, not_yet };
 
     Kept keep_on_disk(Arrival& arrival, bool durable);
+    void drop_on_disk(Kept kept);
     std::expected<Publication, Missing> read_stored(std::uint64_t id);
     std::expected<Publication, Missing> read_spilled(std::uint64_t place);
     /// The whole record of that id at `offset`. Null: there is another one, or none.
@@ -108,6 +115,7 @@ class Bodies {
     ShardIndex shard_ = 0;
     BlockCache cache_;
     std::unique_ptr<Spill> spill_;
+    std::uint64_t in_journal_ = 0;       // messages that are only there
     std::vector<OpenSegment> segments_;  // the last used at the end
     std::vector<std::unique_ptr<Reading>> reading_;
     std::string long_record_;  // longer than a block of the cache

@@ -29,9 +29,7 @@ class Queue {
     QueueId id() const { return id_; }
 
     /// Before anybody consumes: a message of the journal, in order.
-    void restore(std::uint64_t stored, bool redelivered) {
-        backlog_.restore(Kept::stored(stored), redelivered);
-    }
+    void restore(Kept kept, bool redelivered) { backlog_.restore(kept, redelivered); }
 
     /// Hands the message to a consumer at once if nothing waits before it and one can take it, else keeps it.
     void publish(Arrival& arrival);

@@ -86,8 +86,8 @@ void Session::block() {
     if (peer_takes_blocked_ && !blocked_sent_) {
         const letter::Alarm& raised = shard_.alarm();
         send(0, connection::Blocked{.reason = raised.memory && raised.disk ? "low on disk & memory"
-                                              : raised.disk               ? "low on disk"
-                                                                         : "low on memory"});
+                                              : raised.disk                ? "low on disk"
+                                                                           : "low on memory"});
     }
     blocked_sent_ = true;
     set_gate(Gate::alarm, true);
@@ -96,7 +96,8 @@ void Session::block() {
 void Session::alarm_changed() {
     // Who waits for a confirm that the disk cannot give is told at once: it may not publish before it has it.
     if (shard_.alarm().disk && stage_ == Stage::running &&
-        std::any_of(channels_.begin(), channels_.end(), [](const auto& one) { return one.second->awaits_disk(); }))
+        std::any_of(channels_.begin(), channels_.end(),
+                    [](const auto& one) { return one.second->awaits_disk(); }))
         block();
     if (shard_.alarm().raised() || !blocked_sent_) return;
     blocked_sent_ = false;

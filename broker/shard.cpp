@@ -121,7 +121,7 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
 }
 
 void Shard::restore(QueueId id, std::uint64_t stored, bool redelivered) {
-    near_queue(id)->restore(stored, redelivered);
+    near_queue(id)->restore(bodies_.restore(stored), redelivered);
 }
 
 void Shard::confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,

@@ -60,6 +60,7 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
         auto octets = std::make_unique_for_overwrite<char[]>(size);
         put(octets.get(), *block << offset_bits, publication);
         ++extents_[*block].living;
+        ++messages_;
         write(*block, std::move(octets), size);
         return *block << offset_bits;
     }
@@ -83,6 +84,7 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
     put(filling_octets_.get() + filled_, place, publication);
     filled_ += size;
     ++extents_[filling_].living;
+    ++messages_;
     return place;
 }
 
@@ -92,6 +94,11 @@ void Spill::put(char* to, std::uint64_t place, const Publication& publication) {
 
 void Spill::remove(std::uint64_t place) {
     const std::uint64_t block = block_of(place);
+    if (--messages_ == 0 && filling_octets_ != nullptr) {
+        // The last one: no block keeps the file long.
+        filling_octets_.reset();
+        if (block != filling_) free(filling_);
+    }
     if (--extents_[block].living != 0 || (filling_octets_ != nullptr && block == filling_)) return;
     const bool being_written =
         std::any_of(writing_.begin(), writing_.end(), [&](const auto& one) { return one->block == block; });

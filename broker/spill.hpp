@@ -75,6 +75,7 @@ class Spill {
     BlockCache& cache_;
     int file_ = -1;
     bool failed_ = false;
+    std::uint64_t messages_ = 0;
     std::uint32_t refusals_left_ = 0;  // after a full disk, so that it is not asked for every message
 
     std::vector<Extent> extents_;                  // by block, to the end of what is in use
