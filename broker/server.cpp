@@ -138,44 +138,29 @@ void Server::load_journal() {
     if (configuration_.strict && !journal_->damages().empty())
         throw std::runtime_error(
             "the journal is damaged, and --strict asks not to start then; without it the rest is used");
-    struct Entry {
-        std::uint64_t stamp;
-        journal::MessageId message;
-        bool redelivered;
-    };
-    struct Restored {
-        const QueueInfo* queue;
-        std::vector<Entry> entries;
-    };
-    std::unordered_map<journal::StoredQueue, Restored> queues;
+    std::unordered_map<journal::StoredQueue, const QueueInfo*> queues;
     shards_.front()->view().each_queue([&](const QueueInfo& queue) {
-        if (queue.durable) queues.emplace(stored_id(queue.id), Restored{&queue, {}});
+        if (queue.durable) queues.emplace(stored_id(queue.id), &queue);
     });
     std::vector<std::pair<journal::StoredQueue, journal::MessageId>> orphans;
-    journal_->read([&](const journal::LivingMessage& living) {
-        for (const journal::Living::Holder& holder : living.holders)
-            if (const auto found = queues.find(holder.queue); found != queues.end()) {
-                found->second.entries.push_back({living.stamp, living.id, holder.deliveries != 0});
-            } else {  // it was deleted
-                orphans.emplace_back(holder.queue, living.id);
-            }
+    std::uint64_t restored = 0;
+    journal_->each_living([&](journal::MessageId id, const journal::Living::Holder& holder) {
+        const auto found = queues.find(holder.queue);
+        if (found == queues.end()) {  // it was deleted
+            orphans.emplace_back(holder.queue, id);
+            return;
+        }
+        shards_[found->second->home]->restore(found->second->id, id, holder.deliveries != 0);
+        ++restored;
     });
     for (const auto& [queue, message] : orphans) journal_->forget(queue, message);
-    std::uint64_t restored = 0;
-    for (auto& [id, one] : queues) {
-        std::sort(one.entries.begin(), one.entries.end(), [](const Entry& a, const Entry& b) {
-            return std::pair(a.stamp, a.message) < std::pair(b.stamp, b.message);
-        });
-        for (const Entry& entry : one.entries)
-            shards_[one.queue->home]->restore(one.queue->id, entry.message, entry.redelivered);
-        restored += one.entries.size();
-        one.entries = {};
-    }
     if (restored != 0) spdlog::info("{} messages restored", restored);
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         shards_[i]->keep_in(journal_->end(i));
         shards_[i]->bodies().spill_to(directory_.path(), background_io_, static_cast<ShardIndex>(i));
     }
+    // Recovery takes more memory than what it leaves.
+    if (restored != 0) ::malloc_trim(0);
 }
 
 void Server::listen() {

@@ -107,6 +107,7 @@ Journal::Journal(const std::filesystem::path& directory, std::size_t shards) : f
     Recovered recovered = recover(files_);
     damages_ = std::move(recovered.damages);
     state_ = std::move(recovered.state);
+    published_ = std::move(recovered.published);
     const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                     std::chrono::system_clock::now().time_since_epoch())
                                                     .count());
@@ -126,6 +127,7 @@ Journal::~Journal() {
 }
 
 void Journal::start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed) {
+    published_ = {};
     moved_ = std::move(moved);
     failed_ = std::move(failed);
     std::vector<ShardStreams*> streams;

@@ -128,8 +128,13 @@ class Journal {
 
     const std::vector<Damage>& damages() const { return damages_; }
     std::uint64_t living_messages() const { return state_->living.messages(); }
-    /// Before `start`: visits every living message, once.
-    void read(const std::function<void(const LivingMessage&)>& visit) { read_living(files_, *state_, visit); }
+    /// Before `start`: visit(MessageId, Living::Holder) for every queue that holds a message, in the order of
+    /// each queue.
+    template <class F>
+    void each_living(F visit) const {
+        for (const Published& one : published_)
+            state_->living.each_holder(one.id, [&](Living::Holder holder) { visit(one.id, holder); });
+    }
     /// Before `start`: a queue that does not exist any more holds nothing.
     void forget(StoredQueue queue, MessageId message) { state_->living.settle(queue, message, 1); }
 
@@ -156,7 +161,8 @@ class Journal {
 
     DirectoryFiles files_;
     std::vector<Damage> damages_;
-    std::optional<State> state_;
+    std::optional<State> state_;        // until `start`
+    std::vector<Published> published_;  // until `start`
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::uint64_t first_stamp_ = 0;
     std::vector<std::unique_ptr<End>> ends_;

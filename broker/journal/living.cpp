@@ -95,6 +95,7 @@ void Living::bury(Page& page, MessageId id) {
     page.places[slot].store(0, std::memory_order_relaxed);
     --messages_;
     if (--page.living != 0) return;
+    found_ = nullptr;
     const std::lock_guard lock(*mutex_);
     pages_.erase(id / page_size);
 }
@@ -124,9 +125,9 @@ void Living::mark(StoredQueue queue, MessageId first, std::uint64_t count, std::
 
 std::optional<Place> Living::place(MessageId id) const {
     const std::lock_guard lock(*mutex_);
-    const Page* page = find(id);
+    const auto page = pages_.find(id / page_size);
     const std::uint64_t at =
-        page == nullptr ? 0 : page->places[id % page_size].load(std::memory_order_acquire);
+        page == pages_.end() ? 0 : page->second.places[id % page_size].load(std::memory_order_acquire);
     if (at == 0) return std::nullopt;
     return unpacked(at);
 }

@@ -36,7 +36,10 @@ class Living {
 
     /// Where its record stands now; any thread. None: it is not there, or no queue holds it.
     std::optional<Place> place(MessageId id) const;
-    bool is_at(MessageId id, Place at) const { return place(id) == at; }
+    bool is_at(MessageId id, Place at) const {
+        const Page* page = find(id);
+        return page != nullptr && page->places[id % page_size].load(std::memory_order_relaxed) == packed(at);
+    }
     struct Holder {
         StoredQueue queue;
         std::uint8_t deliveries;  // at most 255
@@ -81,15 +84,21 @@ class Living {
     static std::uint64_t packed(Place place) { return place.segment << 32 | place.offset / 8; }
     static Place unpacked(std::uint64_t packed) { return {packed >> 32, (packed & UINT32_MAX) * 8}; }
 
+    /// For the one thread: neighbours are usually wanted one after the other.
     const Page* find(MessageId id) const {
+        if (found_ != nullptr && found_number_ == id / page_size) return found_;
         const auto page = pages_.find(id / page_size);
-        return page == pages_.end() ? nullptr : &page->second;
+        if (page == pages_.end()) return nullptr;
+        found_number_ = page->first;
+        return found_ = &page->second;
     }
     Page* find(MessageId id) { return const_cast<Page*>(std::as_const(*this).find(id)); }
     Page& page_for(MessageId id);
     void bury(Page& page, MessageId id);
 
     std::unordered_map<std::uint64_t, Page> pages_;
+    mutable std::uint64_t found_number_ = 0;
+    mutable const Page* found_ = nullptr;
     /// Taken by who adds or removes pages, and by `place`; looks of the one thread that changes them need it
     /// not.
     std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "broker/journal/records.hpp"
 
@@ -16,11 +18,25 @@ struct Found {
     std::string name;
 };
 
-std::string read_all(Files& files, Files::File file, std::uint64_t size) {
-    std::string octets(size, '\0');
-    octets.resize(files.read(file, 0, octets));
-    return octets;
-}
+constexpr std::uint64_t usual_record = 128;
+constexpr std::uint64_t most_reserved = std::uint64_t{4} << 20;
+
+/// A file at a time, in memory that is used again: fresh memory costs more than the reading.
+class Contents {
+  public:
+    std::string_view read(Files& files, Files::File file) {
+        const std::uint64_t size = files.size(file);
+        if (size > capacity_) {
+            octets_ = std::make_unique_for_overwrite<char[]>(size);
+            capacity_ = size;
+        }
+        return {octets_.get(), files.read(file, 0, {octets_.get(), size})};
+    }
+
+  private:
+    std::unique_ptr<char[]> octets_;
+    std::uint64_t capacity_ = 0;
+};
 
 std::optional<SegmentHead> read_head(Files& files, const std::string& name) {
     const Files::File file = files.open(name);
@@ -105,7 +121,11 @@ class Scan {
 class Reader {
   public:
     Reader(Files& files, Recovered& result, RecoveryFault fault)
-        : files_(files), state_(result.state), damages_(result.damages), fault_(fault) {}
+        : files_(files),
+          state_(result.state),
+          damages_(result.damages),
+          published_(result.published),
+          fault_(fault) {}
 
     void read(const std::vector<std::string>& names) {
         for (const std::string& name : names) {
@@ -130,18 +150,43 @@ class Reader {
             number = found->second.previous;
         }
         std::reverse(chain.begin(), chain.end());
+        std::uint64_t octets = 0;
+        for (const SegmentHead* head : chain) octets += size_of(segment_name(head->segment));
+        // Growing it would cost more than what is read; what is not used takes no memory.
+        published_.reserve(std::min<std::uint64_t>(octets / usual_record, most_reserved));
         state_.journal = chain.back()->journal;
         expected_ = chain.front()->sequence;
         for (std::size_t i = 0; i < chain.size(); ++i)
             segment(*chain[i], i + 1 == chain.size() ? nullptr : chain[i + 1]);
         state_.next_sequence = expected_;
+        put_in_order();
         forget_others(names, chain);
     }
 
   private:
+    std::uint64_t size_of(const std::string& name) {
+        const Files::File file = files_.open(name);
+        const std::uint64_t size = files_.size(file);
+        files_.close(file);
+        return size;
+    }
+
+    /// Leaves what lives, once. What was moved in the log stands behind what came after it, and shards do not
+    /// wait for each other.
+    void put_in_order() {
+        std::erase_if(published_, [&](const Published& one) {
+            return !state_.living.is_at(one.id, {one.segment, std::uint64_t{one.offset} * 8});
+        });
+        const auto before = [](const Published& a, const Published& b) {
+            return std::pair(a.stamp, a.id) < std::pair(b.stamp, b.id);
+        };
+        if (!std::is_sorted(published_.begin(), published_.end(), before))
+            std::sort(published_.begin(), published_.end(), before);
+    }
+
     void segment(const SegmentHead& head, const SegmentHead* next) {
         const Files::File file = files_.open(segment_name(head.segment));
-        const std::string octets = read_all(files_, file, files_.size(file));
+        const std::string_view octets = contents_.read(files_, file);
         if (fault_ != RecoveryFault::no_sync) files_.sync(file);
         files_.close(file);
         for (std::size_t i = 0; i < most_shards; ++i)
@@ -151,7 +196,7 @@ class Reader {
         if (next != nullptr && next->previous_end > octets.size())
             damages_.push_back(
                 {head.segment, octets.size(), next->previous_end - octets.size(), "the segment is cut off"});
-        const Scan scan(head, std::string_view(octets).substr(0, end), fault_);
+        const Scan scan(head, octets.substr(0, end), fault_);
         if (head.sequence > expected_)
             damages_.push_back({head.segment, 0, 0, "batches before it are missing"});
         expected_ = std::max(expected_, head.sequence);
@@ -186,11 +231,14 @@ class Reader {
             const auto record = load<RecordHead>(at);
             const char* const fields = at + sizeof record;
             if (record.type == RecordType::publish) {
-                std::vector<StoredQueue> queues(record.count);
-                std::memcpy(queues.data(), fields, record.count * sizeof(StoredQueue));
+                queues_.resize(record.count);
+                std::memcpy(queues_.data(), fields, record.count * sizeof(StoredQueue));
                 state_.living.publish(record.id, {segment, offset + static_cast<std::uint64_t>(at - records)},
-                                      record.length, queues);
+                                      record.length, queues_);
                 const auto publish = load<PublishFields>(fields + record.count * sizeof(StoredQueue));
+                published_.push_back(
+                    {record.id, publish.stamp, static_cast<std::uint32_t>(segment),
+                     static_cast<std::uint32_t>((offset + static_cast<std::uint64_t>(at - records)) / 8)});
                 state_.last_stamp = std::max(state_.last_stamp, publish.stamp);
                 const std::uint64_t shard = record.id >> 56;
                 if (shard < most_shards)
@@ -225,9 +273,12 @@ class Reader {
     Files& files_;
     State& state_;
     std::vector<Damage>& damages_;
+    std::vector<Published>& published_;
     const RecoveryFault fault_;
     std::map<std::uint64_t, SegmentHead> heads_;
     std::uint64_t expected_ = 0;
+    Contents contents_;
+    std::vector<StoredQueue> queues_;  // of the record at hand
 };
 
 }  // namespace
@@ -247,10 +298,11 @@ void read_living(Files& files, const State& state, const std::function<void(cons
     state.living.each(
         [&](MessageId id, Place place) { places[place.segment].emplace_back(place.offset, id); });
     std::vector<Living::Holder> holders;
+    Contents contents;
     for (auto& [segment, list] : places) {
         std::sort(list.begin(), list.end());
         const Files::File file = files.open(segment_name(segment));
-        const std::string octets = read_all(files, file, files.size(file));
+        const std::string_view octets = contents.read(files, file);
         files.close(file);
         for (const auto& [offset, id] : list) {
             const char* const at = octets.data() + offset;

@@ -22,9 +22,18 @@ struct Damage {
     std::string text;  // what was expected there
 };
 
+/// A living message.
+struct Published {
+    MessageId id;
+    std::uint64_t stamp;
+    std::uint32_t segment;
+    std::uint32_t offset;  // by 8 octets
+};
+
 struct Recovered {
     State state;
     std::vector<Damage> damages;
+    std::vector<Published> published;  // in the order of queues: by stamp and id
 };
 
 /// Reads all segments once, and makes sure that what it read is on the disk: after a kill the system shows
@@ -43,7 +52,7 @@ struct LivingMessage {
     std::span<const Living::Holder> holders;
     Publication publication;
 };
-/// Every living message, in the order of the log, which is not that of a queue: queues go by (stamp, id).
+/// Every living message, in the order of the log.
 void read_living(Files& files, const State& state, const std::function<void(const LivingMessage&)>& visit);
 
 }  // namespace trilby::broker::journal
