@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@ namespace trilby::broker {
 namespace {
 /// What is read ahead of what was asked for: the next messages of a backlog are usually behind it.
 constexpr std::size_t ahead = std::size_t{1} << 20;
+constexpr std::chrono::milliseconds pause{50};
 }  // namespace
 
 void BackgroundIo::submit(Request& request) {
@@ -49,12 +51,17 @@ void BackgroundIo::run() {
         std::atomic<std::uint32_t>& completed = *request.completed;
         carry_out(request);
         request.done.store(true, std::memory_order_release);  // it may be gone from here on
-        completed.fetch_add(1, std::memory_order_seq_cst);
+        completed.fetch_add(1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // that first, then who sleeps
         completed_(shard);
     }
 }
 
 void BackgroundIo::carry_out(Request& request) {
+    if (request.file == -1) {
+        std::this_thread::sleep_for(pause);
+        return;
+    }
     if (request.octets == nullptr) {
         // An error is met again, and reported, by who reads what is in the cache.
         ::readahead(request.file, static_cast<off_t>(request.offset), std::max(ahead, request.size));

@@ -18,7 +18,7 @@ namespace trilby::broker {
 class BackgroundIo {
   public:
     struct Request {
-        int file = -1;
+        int file = -1;  // a read closes it; -1: only a pause, for who has to try again
         std::uint64_t offset = 0;
         std::uint64_t size = 0;
         const char* octets = nullptr;  // to be written; null: to be read

@@ -17,6 +17,7 @@ namespace trilby::broker {
 
 namespace {
 constexpr std::size_t most_open_segments = 4;
+constexpr std::size_t most_reading = 32;
 constexpr std::uint64_t no_end = UINT64_MAX;
 constexpr std::size_t long_record_kept = std::size_t{1} << 20;
 }  // namespace
@@ -44,7 +45,12 @@ Kept Bodies::keep_on_disk(Arrival& arrival, bool durable) {
     return {};
 }
 
+void Bodies::forget_long_record() {
+    if (long_record_.capacity() > long_record_kept) long_record_ = {};
+}
+
 void Bodies::drop_on_disk(Kept kept) {
+    forget_long_record();
     if (kept.is_spilled()) {
         spill_->remove(kept.place());
     } else if (--in_journal_ == 0) {
@@ -55,16 +61,16 @@ void Bodies::drop_on_disk(Kept kept) {
 }
 
 void Bodies::look() {
+    forget_long_record();
     seen_ = completed_.load(std::memory_order_seq_cst);
-    if (journal_ != nullptr) seen_batches_ = journal_->batches();
-    waits_for_journal_ = false;
+    if (std::exchange(waits_for_journal_, false)) journal_->want_calls(false);
     std::erase_if(reading_,
                   [](const auto& one) { return one->request.done.load(std::memory_order_acquire); });
     if (spill_ != nullptr) spill_->collect();
 }
 
 std::expected<Publication, Bodies::Missing> Bodies::read(Kept kept) {
-    if (long_record_.capacity() > long_record_kept) long_record_ = {};
+    forget_long_record();
     return kept.is_spilled() ? read_spilled(kept.place()) : read_stored(kept.stored_id());
 }
 
@@ -88,13 +94,17 @@ std::expected<Publication, Bodies::Missing> Bodies::read_stored(std::uint64_t id
         const auto place = journal_->place(id);
         if (!place && written) break;
         if (!place) {
-            if (!std::exchange(waits_for_journal_, true)) seen_batches_ = batches;
-            journal_->call_when_written();
+            if (!std::exchange(waits_for_journal_, true)) {
+                seen_batches_ = batches;
+                journal_->want_calls(true);
+            }
             return std::unexpected(Missing::not_yet);
         }
         last = *place;
-        const int file = segment_file(place->segment);
-        if (file == -1) continue;
+        int file;
+        const Opened opened = open_segment(place->segment, file);
+        if (opened == Opened::gone) continue;
+        if (opened == Opened::not_yet) return std::unexpected(Missing::not_yet);
         const journal::Place end = journal_->end_of_log();
         const Source source{place->segment, file, end.segment == place->segment ? end.offset : no_end};
         const auto found = record(source, place->offset, id);
@@ -109,6 +119,9 @@ std::expected<Publication, Bodies::Missing> Bodies::read_stored(std::uint64_t id
 
 std::expected<const char*, Bodies::Missing> Bodies::record(const Source& source, std::uint64_t offset,
                                                            std::uint64_t id) {
+    // Before a block of the cache is given up for it.
+    if (is_being_read(source.number, offset / BlockCache::block_size * BlockCache::block_size))
+        return std::unexpected(Missing::not_yet);
     BlockCache::Block& block = cache_.get(source.number, offset / BlockCache::block_size);
     const std::size_t at = offset % BlockCache::block_size;
     const auto filled = [&](std::size_t needed) -> std::expected<bool, Missing> {
@@ -128,7 +141,11 @@ std::expected<const char*, Bodies::Missing> Bodies::record(const Source& source,
         if (const auto there = filled(at + head.length); !there || !*there)
             return there ? std::expected<const char*, Missing>(nullptr) : std::unexpected(there.error());
     } else {
-        if (head.length > source.end - offset) return nullptr;
+        // The checksum does not cover the length.
+        struct stat status {};
+        if (head.length > source.end - offset || ::fstat(source.file, &status) != 0 ||
+            offset + head.length > static_cast<std::uint64_t>(status.st_size))
+            return nullptr;
         long_record_.resize(head.length);
         std::size_t got = 0;
         const Got all = read_at(source, offset, long_record_.data(), got, head.length);
@@ -153,10 +170,7 @@ Bodies::Got Bodies::fill(const Source& source, BlockCache::Block& block, std::si
 
 Bodies::Got Bodies::read_at(const Source& source, std::uint64_t offset, char* to, std::size_t& got,
                             std::size_t size) {
-    for (const auto& one : reading_)
-        if (one->file == source.number && one->offset == offset &&
-            !one->request.done.load(std::memory_order_acquire))
-            return Got::not_yet;
+    if (is_being_read(source.number, offset)) return Got::not_yet;
     bool may_wait = !can_look_ || io_ == nullptr;
     while (got < size) {
         const iovec piece{to + got, size - got};
@@ -164,27 +178,20 @@ Bodies::Got Bodies::read_at(const Source& source, std::uint64_t offset, char* to
             ::preadv2(source.file, &piece, 1, static_cast<off_t>(offset + got), may_wait ? 0 : RWF_NOWAIT);
         if (octets > 0) {
             got += static_cast<std::size_t>(octets);
-        } else if (octets == 0) {
+        } else if (octets == 0 && may_wait) {
             return Got::some;
-        } else if (errno == EOPNOTSUPP && !may_wait) {
+        } else if (octets == 0) {
+            may_wait = true;  // some kernels say the same when they would have to wait
+        } else if ((errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) && !may_wait) {
             can_look_ = false;
             may_wait = true;
+        } else if (errno == EAGAIN && asked_file_ == source.number && asked_offset_ == offset) {
+            may_wait = true;  // the system's cache does not hold it until it is looked at
         } else if (errno == EAGAIN) {
-            auto reading = std::make_unique<Reading>();
-            reading->file = source.number;
-            reading->offset = offset;
-            BackgroundIo::Request& request = reading->request;
-            request.file = ::fcntl(source.file, F_DUPFD_CLOEXEC, 0);
-            request.offset = offset;
-            request.size = size;
-            request.shard = shard_;
-            request.completed = &completed_;
-            if (request.file == -1) {  // no handle to spare: this one read waits
-                may_wait = true;
-                continue;
-            }
-            reading_.push_back(std::move(reading));
-            io_->submit(request);
+            ask(source, offset, size);
+            return Got::not_yet;
+        } else if (errno == ENOMEM) {
+            try_again_later();
             return Got::not_yet;
         } else if (errno != EINTR) {
             spdlog::error("reading a waiting message failed: {}", std::generic_category().message(errno));
@@ -194,12 +201,38 @@ Bodies::Got Bodies::read_at(const Source& source, std::uint64_t offset, char* to
     return Got::all;
 }
 
-int Bodies::segment_file(std::uint64_t number) {
+bool Bodies::is_being_read(std::uint64_t file, std::uint64_t offset) const {
+    return std::any_of(reading_.begin(), reading_.end(), [&](const auto& one) {
+        return one->file == file && one->offset == offset &&
+               !one->request.done.load(std::memory_order_acquire);
+    });
+}
+
+void Bodies::ask(const Source& source, std::uint64_t offset, std::uint64_t size) {
+    if (reading_.size() >= most_reading) return;
+    auto reading = std::make_unique<Reading>();
+    reading->file = source.number;
+    reading->offset = offset;
+    BackgroundIo::Request& request = reading->request;
+    // Without a handle to spare it is a pause.
+    request.file = source.file == -1 ? -1 : ::fcntl(source.file, F_DUPFD_CLOEXEC, 0);
+    request.offset = offset;
+    request.size = size;
+    request.shard = shard_;
+    request.completed = &completed_;
+    reading_.push_back(std::move(reading));
+    io_->submit(request);
+    asked_file_ = source.number;
+    asked_offset_ = offset;
+}
+
+Bodies::Opened Bodies::open_segment(std::uint64_t number, int& file) {
     const auto found = std::find_if(segments_.begin(), segments_.end(),
                                     [&](const OpenSegment& segment) { return segment.number == number; });
     if (found != segments_.end()) {
         std::rotate(found, found + 1, segments_.end());
-        return segments_.back().file;
+        file = segments_.back().file;
+        return Opened::done;
     }
     // One that has gone takes space as long as it is open.
     std::erase_if(segments_, [](const OpenSegment& segment) {
@@ -210,11 +243,15 @@ int Bodies::segment_file(std::uint64_t number) {
     });
     if (segments_.size() == most_open_segments) close_segment(segments_.front().number);
     try {
-        segments_.push_back({number, journal_->open(number)});
-    } catch (const std::system_error&) {
-        return -1;
+        file = journal_->open(number);
+    } catch (const std::system_error& error) {
+        if (error.code().value() == ENOENT) return Opened::gone;
+        if (io_ == nullptr) throw;
+        try_again_later();  // no handles, most likely
+        return Opened::not_yet;
     }
-    return segments_.back().file;
+    segments_.push_back({number, file});
+    return Opened::done;
 }
 
 void Bodies::close_segment(std::uint64_t number) {

@@ -47,6 +47,12 @@ class Bodies {
         octets_ += message->weight();
         return Kept(message);
     }
+    /// The same for one that is handed out at once: what would have to be spilled, and then is settled before
+    /// anybody reads it, has more room in memory.
+    Kept keep_handed_out(Arrival& arrival, bool durable) {
+        const bool in_journal = durable && arrival.stored() != 0;
+        return keep(arrival, durable, !in_journal && octets_ < 2 * limits_.memory);
+    }
     void drop(Kept kept) {
         if (kept.in_memory()) {
             octets_ -= kept.message()->weight();
@@ -85,15 +91,16 @@ class Bodies {
     };
     /// Octets of a file that may be read, up to `end`.
     struct Source {
-        std::uint64_t number;  // of the segment; 0: the spill file
-        int file;
-        std::uint64_t end;
+        std::uint64_t number = 0;  // of the segment; 0: the spill file
+        int file = -1;
+        std::uint64_t end = 0;
     };
     struct OpenSegment {
         std::uint64_t number;
         int file;
     };
     enum class Got : std::uint8_t { all, some, not_yet };
+    enum class Opened : std::uint8_t { done, gone, not_yet };
 
     Kept keep_on_disk(Arrival& arrival, bool durable);
     void drop_on_disk(Kept kept);
@@ -103,8 +110,13 @@ class Bodies {
     std::expected<const char*, Missing> record(const Source& source, std::uint64_t offset, std::uint64_t id);
     Got fill(const Source& source, BlockCache::Block& block, std::size_t needed);
     Got read_at(const Source& source, std::uint64_t offset, char* to, std::size_t& got, std::size_t size);
-    /// -1: it has gone.
-    int segment_file(std::uint64_t number);
+    Opened open_segment(std::uint64_t number, int& file);
+    bool is_being_read(std::uint64_t file, std::uint64_t offset) const;
+    /// A request whose end makes the waiting queues try again; none if there are many already, and theirs
+    /// will.
+    void ask(const Source& source, std::uint64_t offset, std::uint64_t size);
+    void try_again_later() { ask({}, 0, 0); }
+    void forget_long_record();
     void close_segment(std::uint64_t number);
 
     MessagePool& messages_;
@@ -118,8 +130,9 @@ class Bodies {
     std::uint64_t in_journal_ = 0;       // messages that are only there
     std::vector<OpenSegment> segments_;  // the last used at the end
     std::vector<std::unique_ptr<Reading>> reading_;
-    std::string long_record_;  // longer than a block of the cache
-    bool can_look_ = true;     // the system can read what is in its cache without waiting for more
+    std::uint64_t asked_file_ = 0, asked_offset_ = 0;  // last
+    std::string long_record_;                          // longer than a block of the cache
+    bool can_look_ = true;  // the system can read what is in its cache without waiting for more
     std::uint32_t seen_ = 0;
     bool waits_for_journal_ = false;
     std::uint64_t seen_batches_ = 0;

@@ -18,7 +18,7 @@ void Queue::publish(Arrival& arrival) {
         return;
     }
     const EntryNumber entry =
-        consumer->no_ack ? 0 : backlog_.add_handed_out(shard_.bodies().keep(arrival, durable_, false));
+        consumer->no_ack ? 0 : backlog_.add_handed_out(shard_.bodies().keep_handed_out(arrival, durable_));
     hand_over(*consumer, arrival, entry, false);
 }
 

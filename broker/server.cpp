@@ -144,7 +144,7 @@ void Server::load_journal() {
     });
     std::vector<std::pair<journal::StoredQueue, journal::MessageId>> orphans;
     std::uint64_t restored = 0;
-    journal_->each_living([&](journal::MessageId id, const journal::Living::Holder& holder) {
+    journal_->restore([&](journal::MessageId id, const journal::Living::Holder& holder) {
         const auto found = queues.find(holder.queue);
         if (found == queues.end()) {  // it was deleted
             orphans.emplace_back(holder.queue, id);

@@ -39,7 +39,8 @@ bool Spill::open() {
     std::string name = (directory_ / "spill-XXXXXX").string();
     file_ = ::mkostemp(name.data(), O_CLOEXEC);
     if (file_ != -1 && ::unlink(name.c_str()) == 0) return true;
-    failed_ = true;
+    if (file_ != -1) ::close(std::exchange(file_, -1));
+    refusals_left_ = refusals_when_full;
     spdlog::error("waiting messages stay in memory, {} takes no file for them: {}", directory_.string(),
                   std::generic_category().message(errno));
     return false;

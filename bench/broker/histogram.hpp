@@ -18,6 +18,11 @@ class Histogram {
         ++count_;
         largest_ = std::max(largest_, value);
     }
+    void add(const Histogram& other) {
+        for (std::size_t at = 0; at < counts_.size(); ++at) counts_[at] += other.counts_[at];
+        count_ += other.count_;
+        largest_ = std::max(largest_, other.largest_);
+    }
     void clear() { *this = Histogram(); }
 
     std::uint64_t count() const { return count_; }

@@ -73,7 +73,8 @@ void add_options(CLI::App& app, Scenario& scenario) {
         ->group(load);
     app.add_flag("--ping-pong", scenario.ping_pong, "One message in flight; the latency is the round trip")
         ->group(load);
-    app.add_flag("--latency", scenario.latency, "Latency percentiles; always with --rate and --ping-pong")
+    app.add_flag("--latency", scenario.latency,
+                 "Percentiles of latency and of the time to a confirm; always with --rate and --ping-pong")
         ->group(load);
 
     const std::string measuring = "Measuring";

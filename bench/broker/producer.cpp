@@ -29,7 +29,9 @@ Producer::Producer(client::Connection::Bare bare, const Scenario& scenario, std:
       rate_(scenario.rate),
       timed_(scenario.timed()),
       ping_pong_(scenario.ping_pong),
-      messages_(std::move(messages)) {}
+      messages_(std::move(messages)) {
+    if (timed_) sent_at_.resize(window_);
+}
 
 void Producer::begin(Nanoseconds start, std::uint64_t limit) {
     start_ = start;
@@ -73,6 +75,7 @@ bool Producer::send_some(bool held) {
             Stamp::write(stamp, number_, published_);
             // Latency at a fixed rate counts from when the message was due: a late send must not hide it.
             if (timed_) Stamp::write_time(stamp, rate_ > 0 ? next_due() : stamped_at);
+            if (!sent_at_.empty()) sent_at_[published_ % window_] = stamped_at;
             ++published_;
             ++next_message_;
         } while (next_message_ < messages_.count() && next_message_ - first < most &&
@@ -111,6 +114,8 @@ void Producer::method(std::uint16_t channel, std::string_view payload) {
 void Producer::confirm(std::uint64_t tag, bool multiple) {
     if (tag == 0 || tag > published_)
         return fail(fmt::format("the broker confirmed message {} of {}", tag, published_));
+    if (!sent_at_.empty() && tag + window_ > published_)
+        confirm_latency_.add(now() - sent_at_[(tag - 1) % window_]);
     if (multiple)
         confirmed_ += confirms_.add_all_below(tag);
     else if (confirms_.add(tag - 1))

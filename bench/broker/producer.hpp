@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <limits>
 #include <string_view>
+#include <vector>
 
+#include "bench/broker/histogram.hpp"
 #include "bench/broker/link.hpp"
 #include "bench/broker/prepared_messages.hpp"
 #include "client/in_order.hpp"
@@ -37,6 +39,9 @@ class Producer final : public Link {
     std::uint64_t published() const { return published_; }
     std::uint64_t confirmed() const { return confirmed_; }
     std::uint64_t returned() const { return returned_; }
+    /// From the publish to its confirm, one for each basic.ack: of the message that it names. Only filled
+    /// when the messages carry times.
+    Histogram& confirm_latency() { return confirm_latency_; }
     bool finished() const {
         return published_ == target_ && unsent_.empty() && (window_ == 0 || confirmed_ == published_);
     }
@@ -58,6 +63,8 @@ class Producer final : public Link {
     std::string_view unsent_;       // stamped, and not taken by the kernel yet
     std::uint64_t published_ = 0, target_ = 0, confirmed_ = 0, returned_ = 0;
     client::InOrder confirms_;
+    std::vector<Nanoseconds> sent_at_;  // by number, in a ring as long as the window
+    Histogram confirm_latency_;
     Nanoseconds start_ = 0;           // of this phase
     std::uint64_t before_phase_ = 0;  // published before it
 };

@@ -64,13 +64,13 @@ double microseconds_each(std::chrono::nanoseconds total, std::uint64_t count) {
     return count == 0 ? 0 : static_cast<double>(total.count()) / 1e3 / static_cast<double>(count);
 }
 
-void add_latency(Figures& figures, const Histogram& latency) {
+void add_latency(Figures& figures, std::string_view group, const Histogram& latency) {
     if (latency.count() == 0) return;
     for (const auto& [name, percent] :
          {std::pair{"p50", 50.0}, {"p95", 95.0}, {"p99", 99.0}, {"p99_9", 99.9}})
-        figures.number(fmt::format("latency_us.{}", name),
+        figures.number(fmt::format("{}.{}", group, name),
                        static_cast<double>(latency.percentile(percent)) / 1e3);
-    figures.number("latency_us.max", static_cast<double>(latency.largest()) / 1e3);
+    figures.number(fmt::format("{}.max", group), static_cast<double>(latency.largest()) / 1e3);
 }
 
 void add_scenario(Figures& figures, const Scenario& scenario) {
@@ -117,7 +117,8 @@ std::string report(const Scenario& scenario, const Findings& findings) {
     }
     figures.number("own.cpu_us_per_message", microseconds_each(findings.own_cpu, findings.published));
     figures.number("own.cpu_seconds", static_cast<double>(findings.own_cpu.count()) / 1e9);
-    add_latency(figures, findings.latency);
+    add_latency(figures, "latency_us", findings.latency);
+    add_latency(figures, "confirm_us", findings.confirm_latency);
     figures.truth("check.good", findings.good());
     figures.count("check.lost", findings.faults.lost);
     figures.count("check.doubled", findings.faults.doubled);

@@ -46,6 +46,7 @@ class Run {
         Findings findings;
         if (scenario_.warmup > 0) phase(Producer::no_limit, scenario_.warmup);
         arrivals_.latency.clear();
+        for (const auto& producer : producers_) producer->confirm_latency().clear();
         const Totals before = totals();
         const auto broker_before = usage_of(scenario_.broker_process);
         const auto own_before = own_cpu();
@@ -66,6 +67,7 @@ class Run {
         findings.returned = after.returned - before.returned;
         findings.delivered = after.delivered - before.delivered;
         findings.latency = arrivals_.latency;
+        for (const auto& producer : producers_) findings.confirm_latency.add(producer->confirm_latency());
         if (scenario_.consumes()) findings.faults = checker_.finish(published());
         for (const auto& loop : loops_)
             if (findings.failure.empty()) findings.failure = loop->failure();

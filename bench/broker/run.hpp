@@ -17,7 +17,7 @@ struct Findings {
     double seconds = 0;
     std::chrono::nanoseconds broker_cpu{0}, own_cpu{0};
     ProcessUsage broker;  // at the end
-    Histogram latency;
+    Histogram latency, confirm_latency;
     Faults faults;
     std::string failure;  // what ended the run early
 

@@ -127,7 +127,6 @@ Journal::~Journal() {
 }
 
 void Journal::start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed) {
-    published_ = {};
     moved_ = std::move(moved);
     failed_ = std::move(failed);
     std::vector<ShardStreams*> streams;
@@ -209,8 +208,7 @@ void Journal::run() {
         for (std::size_t i = 0; i < ends_.size(); ++i) {
             const std::uint64_t publishes = ends_[i]->safe_publishes();
             const std::uint64_t settles = ends_[i]->safe_settles();
-            const bool called = ends_[i]->takes_call();
-            if (publishes == told[2 * i] && settles == told[2 * i + 1] && !called) continue;
+            if (publishes == told[2 * i] && settles == told[2 * i + 1] && !ends_[i]->wants_calls()) continue;
             told[2 * i] = publishes;
             told[2 * i + 1] = settles;
             moved_(i);

@@ -69,13 +69,10 @@ class End {
     /// it.
     std::optional<Place> place(MessageId id) const;
     bool written(MessageId id) const;
-    /// Counts up when messages have been written. After `call_when_written` this shard is woken then.
+    /// Counts up when messages have been written. While it `wants_calls` this shard is woken then.
     std::uint64_t batches() const;
-    void call_when_written() { wants_call_.store(true, std::memory_order_seq_cst); }
-    bool takes_call() {
-        return wants_call_.load(std::memory_order_relaxed) &&
-               wants_call_.exchange(false, std::memory_order_relaxed);
-    }
+    void want_calls(bool wanted) { wants_calls_.store(wanted, std::memory_order_seq_cst); }
+    bool wants_calls() const { return wants_calls_.load(std::memory_order_relaxed); }
     /// Behind the last batch: what follows in that segment is not written yet.
     Place end_of_log() const;
     /// A handle, to be closed by the caller. Throws std::system_error: the segment has gone.
@@ -112,7 +109,7 @@ class End {
     };
     std::vector<Gathered> gathered_;
     std::vector<Run> runs_;
-    std::atomic<bool> wants_call_{false};
+    std::atomic<bool> wants_calls_{false};
     ShardStreams streams_;
 };
 
@@ -128,11 +125,11 @@ class Journal {
 
     const std::vector<Damage>& damages() const { return damages_; }
     std::uint64_t living_messages() const { return state_->living.messages(); }
-    /// Before `start`: visit(MessageId, Living::Holder) for every queue that holds a message, in the order of
-    /// each queue.
+    /// Once, before `start`: visit(MessageId, Living::Holder) for every queue that holds a message, in the
+    /// order of each queue.
     template <class F>
-    void each_living(F visit) const {
-        for (const Published& one : published_)
+    void restore(F visit) {
+        for (const Published& one : std::exchange(published_, {}))
             state_->living.each_holder(one.id, [&](Living::Holder holder) { visit(one.id, holder); });
     }
     /// Before `start`: a queue that does not exist any more holds nothing.
@@ -162,7 +159,7 @@ class Journal {
     DirectoryFiles files_;
     std::vector<Damage> damages_;
     std::optional<State> state_;        // until `start`
-    std::vector<Published> published_;  // until `start`
+    std::vector<Published> published_;  // until `restore`
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::uint64_t first_stamp_ = 0;
     std::vector<std::unique_ptr<End>> ends_;

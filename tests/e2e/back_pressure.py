@@ -12,7 +12,7 @@ from started_broker import StartedBroker
 pika = client("pika")
 from held_publisher import Publisher
 PROGRAM = ""
-CONFIG = 'memory_watermark = "64MiB"\n'
+CONFIG = 'memory_watermark = "64MiB"\nbacklog_memory = "1GiB"\n'
 
 
 class BackPressure(unittest.TestCase):
