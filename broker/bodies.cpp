@@ -113,7 +113,12 @@ std::expected<Publication, Bodies::Missing> Bodies::read_stored(std::uint64_t id
         cache_.drop(place->segment, place->offset / BlockCache::block_size);
         if (attempt != 0) close_segment(place->segment);
     }
-    spdlog::error("a message is lost: {} is damaged at {}", journal::segment_name(last.segment), last.offset);
+    if (last.segment == 0) {
+        spdlog::error("a message is lost: the journal has no place for {:016x}", id);
+    } else {
+        spdlog::error("a message is lost: {} is damaged at {}", journal::segment_name(last.segment),
+                      last.offset);
+    }
     return std::unexpected(Missing::lost);
 }
 

@@ -91,7 +91,7 @@ class Bodies {
     };
     /// Octets of a file that may be read, up to `end`.
     struct Source {
-        std::uint64_t number = 0;  // of the segment; 0: the spill file
+        std::uint64_t number = UINT64_MAX;  // of the segment; 0: the spill file
         int file = -1;
         std::uint64_t end = 0;
     };

@@ -97,6 +97,7 @@ Server::Server(Configuration configuration)
 }
 
 Server::~Server() {
+    background_io_.stop();
     // What waits on a loop goes before it.
     watch_timer_.reset();
     signals_.reset();

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
@@ -39,10 +41,12 @@ bool Spill::open() {
     std::string name = (directory_ / "spill-XXXXXX").string();
     file_ = ::mkostemp(name.data(), O_CLOEXEC);
     if (file_ != -1 && ::unlink(name.c_str()) == 0) return true;
+    const int error = errno;
     if (file_ != -1) ::close(std::exchange(file_, -1));
     refusals_left_ = refusals_when_full;
-    spdlog::error("waiting messages stay in memory, {} takes no file for them: {}", directory_.string(),
-                  std::generic_category().message(errno));
+    if (!std::exchange(complained_, true))
+        spdlog::error("waiting messages stay in memory, {} takes no file for them: {}", directory_.string(),
+                      std::generic_category().message(error));
     return false;
 }
 
@@ -59,7 +63,7 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
         const auto block = allocate(static_cast<std::uint32_t>(blocks));
         if (!block) return std::nullopt;
         auto octets = std::make_unique_for_overwrite<char[]>(size);
-        put(octets.get(), *block << offset_bits, publication);
+        journal::write_publish(octets.get(), *block << offset_bits, 0, {}, publication);
         ++extents_[*block].living;
         ++messages_;
         write(*block, std::move(octets), size);
@@ -82,15 +86,11 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
         filled_ = 0;
     }
     const std::uint64_t place = filling_ << offset_bits | filled_ / 8;
-    put(filling_octets_.get() + filled_, place, publication);
+    journal::write_publish(filling_octets_.get() + filled_, place, 0, {}, publication);
     filled_ += size;
     ++extents_[filling_].living;
     ++messages_;
     return place;
-}
-
-void Spill::put(char* to, std::uint64_t place, const Publication& publication) {
-    journal::write_publish(to, place, 0, {}, publication);
 }
 
 void Spill::remove(std::uint64_t place) {
@@ -118,7 +118,6 @@ void Spill::write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size
     auto writing = std::make_unique<Writing>();
     writing->block = block;
     writing->octets = std::move(octets);
-    writing->size = size;
     BackgroundIo::Request& request = writing->request;
     request.file = file_;
     request.offset = block * block_size;
@@ -141,7 +140,7 @@ void Spill::collect() {
                               directory_.string(), std::generic_category().message(one->request.error));
             return false;
         }
-        writing_octets_ -= one->size;
+        writing_octets_ -= one->request.size;
         if (extents_[one->block].living == 0) free(one->block);
         return true;
     });

@@ -58,7 +58,6 @@ class Spill {
     struct Writing {
         std::uint64_t block;
         std::unique_ptr<char[]> octets;
-        std::size_t size;  // with all blocks
         BackgroundIo::Request request;
     };
 
@@ -66,7 +65,6 @@ class Spill {
     std::optional<std::uint64_t> allocate(std::uint32_t blocks);
     void free(std::uint64_t block);
     void write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size_t size);
-    void put(char* to, std::uint64_t place, const Publication& publication);
 
     const std::filesystem::path directory_;
     BackgroundIo& io_;
@@ -75,6 +73,7 @@ class Spill {
     BlockCache& cache_;
     int file_ = -1;
     bool failed_ = false;
+    bool complained_ = false;  // that there is no file
     std::uint64_t messages_ = 0;
     std::uint32_t refusals_left_ = 0;  // after a full disk, so that it is not asked for every message
 

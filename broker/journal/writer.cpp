@@ -2,7 +2,6 @@
 #include "broker/journal/writer.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -15,15 +14,10 @@ namespace {
 constexpr std::size_t untouched_segments = 2;
 constexpr std::size_t reclaim_from_segments = 4;
 constexpr std::uint64_t scan_per_octet = 4;
-const std::string reserve_name = "spare-reserve";
 
 std::uint64_t random_number() {
     std::random_device device;
     return (std::uint64_t{device()} << 32 | device()) | 1;
-}
-
-bool is_no_space(const std::system_error& error) {
-    return error.code().value() == ENOSPC || error.code().value() == EDQUOT;
 }
 
 }  // namespace
@@ -38,14 +32,13 @@ Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, Wr
       synced_sequence_(state.next_sequence - 1),
       previous_end_(state.previous_end),
       highest_(state.highest),
-      living_(std::move(state.living)) {
+      living_(std::move(state.living)),
+      spares_(files_, {options_.segment_size, options_.hasty_size, options_.spare_segments}) {
     for (const State::Segment& segment : state.segments) {
         segments_.push_back({segment.number, segment.size, segment.size});
         octets_ += segment.size;
     }
     for (std::size_t i = 0; i < most_shards; ++i) written_[i].store(highest_[i], std::memory_order_relaxed);
-    for (const std::string& name : files_.list())
-        if (name.starts_with("spare-")) files_.remove(name);  // its space may not be all there
 }
 
 Writer::~Writer() {
@@ -139,16 +132,6 @@ std::size_t Writer::alone(const char* record) const {
     return size;
 }
 
-void Writer::make_reserve() {
-    if (has_reserve_ || file_ == -1) return;
-    try {
-        files_.close(files_.create(reserve_name, options_.hasty_size));
-        has_reserve_ = true;
-    } catch (const std::system_error& error) {
-        if (!is_no_space(error)) throw;
-    }
-}
-
 bool Writer::has_news() const {
     return std::any_of(streams_.begin(), streams_.end(), [](const ShardStreams* shard) {
         return shard->publishes.tail() != shard->publishes.taken() ||
@@ -225,7 +208,7 @@ void Writer::write_batch(Round& round, Reserve reserve) {
         apply(static_cast<const char*>(piece.iov_base), piece.iov_len, offset);
         offset += piece.iov_len;
     }
-    for (std::size_t i = 0; i < most_shards; ++i)
+    for (std::size_t i = 0; i < streams_.size(); ++i)
         if (written_[i].load(std::memory_order_relaxed) != highest_[i])
             written_[i].store(highest_[i], std::memory_order_release);
     batches_.store(sequence_, std::memory_order_release);
@@ -307,38 +290,9 @@ void Writer::finish() {
 
 // ---- Segments.
 
-Writer::Fresh Writer::fresh_file(std::uint64_t size, const std::string& name, Reserve reserve) {
-    // A new name may need room in the directory.
-    const auto take = [&](const std::string& spare) {
-        try {
-            files_.rename(spare, name);
-        } catch (const std::system_error& error) {
-            if (is_no_space(error)) throw NoSpace(error.code(), error.what());
-            throw;
-        }
-    };
-    if (size <= options_.segment_size && !spares_.empty()) {
-        take(spares_.back());
-        spares_.pop_back();
-        const Files::File file = files_.open(name);
-        return {file, files_.size(file)};
-    }
-    try {
-        return {files_.create(name, std::max(size, options_.hasty_size)),
-                std::max(size, options_.hasty_size)};
-    } catch (const std::system_error& error) {
-        if (!is_no_space(error)) throw;
-        if (reserve != Reserve::usable || !has_reserve_ || size > options_.hasty_size)
-            throw NoSpace(error.code(), error.what());
-    }
-    take(reserve_name);
-    has_reserve_ = false;
-    return {files_.open(name), options_.hasty_size};
-}
-
 void Writer::roll(std::uint64_t least, Reserve reserve) {
     const std::uint64_t number = next_segment_;
-    const Fresh fresh = fresh_file(padded(batches_at + least), segment_name(number), reserve);
+    const Spares::Fresh fresh = spares_.take(padded(batches_at + least), segment_name(number), reserve);
     ++next_segment_;
     if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
     if (file_ != -1) {
@@ -377,18 +331,6 @@ bool Writer::reclaim_due() const {
     return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
 }
 
-bool Writer::make_spare(const std::string& segment) {
-    std::string spare = "spare-" + std::to_string(next_spare_++);
-    try {
-        files_.rename(segment, spare);
-    } catch (const std::system_error& error) {
-        if (!is_no_space(error)) throw;
-        return false;
-    }
-    spares_.push_back(std::move(spare));
-    return true;
-}
-
 bool Writer::remove_oldest() {
     bool removed = false;
     while (segments_.size() > untouched_segments && living_.in_segment(segments_.front().number) == 0) {
@@ -401,9 +343,7 @@ bool Writer::remove_oldest() {
         const Segment oldest = segments_.front();
         reclaim_.leave();
         const std::string name = segment_name(oldest.number);
-        if (spares_.size() >= options_.spare_segments || oldest.capacity != options_.segment_size ||
-            !make_spare(name))
-            files_.remove(name);
+        if (!spares_.keep(name, oldest.capacity)) files_.remove(name);
         if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
         segments_.pop_front();
         octets_ -= oldest.size;

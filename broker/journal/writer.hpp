@@ -17,6 +17,7 @@
 #include "broker/journal/format.hpp"
 #include "broker/journal/living.hpp"
 #include "broker/journal/reclaim.hpp"
+#include "broker/journal/spares.hpp"
 #include "broker/journal/stream.hpp"
 
 namespace trilby::broker::journal {
@@ -68,12 +69,6 @@ struct WriterOptions {
     std::function<void()> between_looks;  // called between the looks at the settles and at the publishes
 };
 
-/// No room for another segment. Nothing was written; the same step may be tried again.
-class NoSpace : public std::system_error {
-  public:
-    using std::system_error::system_error;
-};
-
 /// The journal's one writer: takes what all shards have, writes it as one batch, syncs, and says how far it
 /// is safe. One thread. `step` throws std::system_error when the disk fails, and the journal is over then:
 /// nothing more may be promised, for what a failed sync has lost a second one does not bring back.
@@ -95,13 +90,15 @@ class Writer {
     Clock::time_point next_due() const;
     /// A file of segment_size octets of zeros, made elsewhere and synced, under a name that begins with
     /// "spare-".
-    void add_spare(std::string name) { spares_.push_back(std::move(name)); }
+    void add_spare(std::string name) { spares_.add(std::move(name)); }
     /// Has something been written, and are there fewer spare segments than there should be?
-    bool wants_spare() const { return file_ != -1 && spares_.size() < options_.spare_segments; }
+    bool wants_spare() const { return file_ != -1 && spares_.wanted(); }
 
     /// Once something was written, when there is time: a small file for settles, so that a full disk can be
     /// drained.
-    void make_reserve();
+    void make_reserve() {
+        if (file_ != -1) spares_.make_reserve();
+    }
 
     /// Syncs what was written, and says so in an empty batch, so that recovery can tell a torn batch from a
     /// rotten one.
@@ -140,16 +137,8 @@ class Writer {
         bool promises = false;
     };
 
-    enum class Reserve : bool { untouched, usable };
-
     bool snapshot(Round& round);
     void roll(std::uint64_t least, Reserve reserve);
-    struct Fresh {
-        Files::File file;
-        std::uint64_t capacity;
-    };
-    /// Throws NoSpace, and nothing has changed then.
-    Fresh fresh_file(std::uint64_t size, const std::string& name, Reserve reserve);
     /// There is no room for the round: leaves of it what frees space, settles of messages that were written
     /// before. False: nothing.
     bool leave_settles(Round& round);
@@ -162,8 +151,6 @@ class Writer {
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
     bool remove_oldest();
-    /// False: the directory has no room for the name.
-    bool make_spare(const std::string& segment);
     /// Everything that was taken is safe.
     void tell();
 
@@ -183,9 +170,7 @@ class Writer {
     std::uint32_t seed_ = 0;
     bool unsynced_ = false;
     Clock::time_point unsynced_since_{};
-    std::vector<std::string> spares_;
-    std::uint64_t next_spare_ = 1;
-    bool has_reserve_ = false;
+    Spares spares_;
 
     std::array<std::atomic<std::uint64_t>, most_shards> written_{};  // as highest_
     std::atomic<std::uint64_t> batches_{0};

@@ -185,13 +185,8 @@ class Large(Case):
 
     WHAT = {"size": 100, "messages": LARGE}
 
-    def test_memory_of_durable_messages(self):
-        self.memory(durable=True)
-
-    def test_memory_of_transient_messages(self):
-        self.memory(durable=False)
-
-    def memory(self, durable):
+    @both_kinds
+    def test_memory(self, durable):
         broker = self.start()
         idle = resident(broker)
         self.fill(broker, "deep", durable, **self.WHAT)
@@ -205,13 +200,8 @@ class Large(Case):
         if within:
             raise within[0]
 
-    def test_drain_speed_of_durable_messages(self):
-        self.drain_speed(durable=True)
-
-    def test_drain_speed_of_transient_messages(self):
-        self.drain_speed(durable=False)
-
-    def drain_speed(self, durable):
+    @both_kinds
+    def test_drain_speed(self, durable):
         """At least half as fast as the same messages pass an empty queue. Neighbours may spoil an attempt, so there are three."""
         broker = self.start()
         best = 0

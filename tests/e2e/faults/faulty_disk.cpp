@@ -255,16 +255,7 @@ int openat(int directory, const char* name, int flags, ...) {
             return refuse(error);
     return real<Open>("openat")(directory, name, flags, mode);
 }
-int openat64(int directory, const char* name, int flags, ...) {
-    mode_t mode = 0;
-    if ((flags & O_CREAT) != 0) {
-        va_list rest;
-        va_start(rest, flags);
-        mode = va_arg(rest, mode_t);
-        va_end(rest);
-    }
-    return openat(directory, name, flags, mode);
-}
+int openat64(int directory, const char* name, int flags, ...) __attribute__((alias("openat")));
 
 int renameat(int from, const char* old_name, int to, const char* new_name) {
     if (const int error = fault().is_for(from) ? fault().next(rename_file) : 0; error != 0)

@@ -63,23 +63,30 @@ class Log {
     std::uint64_t most_ = 0;
 };
 
-constexpr int rounds = 200;
-constexpr MessageId in_a_round = 10'000;
+/// Two million messages in rounds; after each, `settle` is called for each of its messages. Returns the
+/// octets that were written.
+template <class F>
+std::uint64_t publish_many(Log& log, F settle) {
+    constexpr int rounds = 200;
+    constexpr MessageId in_a_round = 10'000;
+    MessageId next = 1;
+    for (int round = 0; round < rounds; ++round) {
+        const MessageId first = next;
+        for (; next != first + in_a_round; ++next) log.publish(next);
+        REQUIRE(log.round());
+        for (MessageId id = first; id != next; ++id) settle(id);
+    }
+    REQUIRE(log.round());
+    return rounds * in_a_round * publish_size(1, 2 + 1 + 22 + 7 + 100 + 1);
+}
 
 }  // namespace
 
 TEST_CASE("one message that stays among two million that go does not keep them on the disk") {
     Log log;
-    MessageId next = 1;
-    std::uint64_t written = 0;
-    for (int round = 0; round < rounds; ++round) {
-        const MessageId first = next;
-        for (; next != first + in_a_round; ++next) log.publish(next);
-        REQUIRE(log.round());
-        for (MessageId id = first; id != next; ++id)
-            if (id != 1) log.settle(id);
-        written += in_a_round * publish_size(1, 2 + 1 + 22 + 7 + 100 + 1);
-    }
+    const std::uint64_t written = publish_many(log, [&](MessageId id) {
+        if (id != 1) log.settle(id);
+    });
     REQUIRE(written > allowed_beyond);  // or nothing had to go
     CHECK(log.most() < std::uint64_t{128} << 20);
 }
@@ -89,25 +96,16 @@ TEST_CASE(
     Log log;
     std::mt19937 random(std::random_device{}());
     std::vector<MessageId> stay;
-    MessageId next = 1;
-    std::uint64_t written = 0;
-    for (int round = 0; round < rounds; ++round) {
-        const MessageId first = next;
-        for (; next != first + in_a_round; ++next) log.publish(next);
-        REQUIRE(log.round());
-        for (MessageId id = first; id != next; ++id) {
-            if (random() % 10 != 0) {
-                log.settle(id);
-            } else if (stay.size() < 100'000) {
-                stay.push_back(id);
-            } else {
-                MessageId& other = stay[random() % stay.size()];
-                log.settle(other);
-                other = id;
-            }
+    const std::uint64_t written = publish_many(log, [&](MessageId id) {
+        if (random() % 10 != 0) {
+            log.settle(id);
+        } else if (stay.size() < 100'000) {
+            stay.push_back(id);
+        } else {
+            MessageId& other = stay[random() % stay.size()];
+            log.settle(other);
+            other = id;
         }
-        written += in_a_round * publish_size(1, 2 + 1 + 22 + 7 + 100 + 1);
-    }
-    REQUIRE(log.round());
+    });
     REQUIRE(written > allowed_beyond + 2 * log.living());
 }
