@@ -51,6 +51,18 @@ void Connection::arm_write() {
 
 void Connection::on_readable() {
     if (!session_->wants_input()) return;  // look() arms it again
+    std::size_t octets = 0;
+    bool full = true;
+    while (full && session_->wants_input() && loop_.may_read(octets)) {
+        const std::size_t size = receive();
+        octets += size;
+        full = size == Loop::read_size;
+    }
+    loop_.touched(*session_);
+    loop_.after_read(octets);  // may be the end of this object
+}
+
+std::size_t Connection::receive() {
     const std::string_view tail = session_->tail();
     const std::span<char> buffer = loop_.buffer(tail.size());
     std::memcpy(buffer.data(), tail.data(), tail.size());
@@ -58,11 +70,10 @@ void Connection::on_readable() {
         ::recv(socket_.native_handle(), buffer.data() + tail.size(), Loop::read_size, MSG_DONTWAIT);
     if (size > 0) {
         session_->on_bytes({buffer.data(), tail.size() + static_cast<std::size_t>(size)});
-    } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-        session_->on_peer_gone();
+        return static_cast<std::size_t>(size);
     }
-    loop_.touched(*session_);
-    loop_.after_read(size > 0 ? static_cast<std::size_t>(size) : 0);  // may be the end of this object
+    if (size == 0 || (errno != EAGAIN && errno != EINTR)) session_->on_peer_gone();
+    return 0;
 }
 
 void Connection::look() {

@@ -34,6 +34,8 @@ class Connection {
     void arm_read();
     void arm_write();
     void on_readable();
+    /// One buffer's worth for the session; the octets that came.
+    std::size_t receive();
     void write();
     void farewell();
     void drain();

@@ -52,6 +52,7 @@ void Loop::run() {
     bool mail_before = false;
     while (!finished()) {
         shard_.set_now(std::chrono::steady_clock::now());
+        turn_octets_ = 0;
         int handled = 0;
         if (busy_) {
             busy_ = false;
@@ -105,6 +106,7 @@ void Loop::write_dirty() {
 }
 
 void Loop::after_read(std::size_t octets) {
+    turn_octets_ += octets;
     if (octets >= read_size / 2) {
         busy_ = true;
     } else {

@@ -40,6 +40,9 @@ class LoopsEnd {
 class Loop final : public ShardLoop {
   public:
     static constexpr std::size_t read_size = std::size_t{128} << 10;
+    /// While its socket fills the buffer a connection reads on, up to here: what leaves then leaves in fewer
+    /// and larger writes. More than that no longer fits the processor's cache.
+    static constexpr std::size_t reads_at_once = 4 * read_size;
 
     Loop(Shard& shard, LoopsEnd& end);
     ~Loop();
@@ -63,13 +66,20 @@ class Loop final : public ShardLoop {
     /// loop.
     std::span<char> buffer(std::size_t tail);
     std::array<iovec, 1024>& vectors() { return vectors_; }
-    /// A read brought so many octets. Few: nobody else is likely to have something, so what they caused
+    /// Whether a connection that has read so many octets just now may read more. When the turn has seen much,
+    /// each is left one read.
+    bool may_read(std::size_t octets) const {
+        return octets == 0 || (octets < reads_at_once && turn_octets_ + octets < octets_a_turn);
+    }
+    /// Reads brought so many octets. Few: nobody else is likely to have something, so what they caused
     /// leaves at once.
     void after_read(std::size_t octets);
     void forget(Session& session);
     void remove(Connection& connection);
 
   private:
+    static constexpr std::size_t octets_a_turn = std::size_t{1} << 20;
+
     void write_dirty();
     void end_turn();
     void arm_wake_up();
@@ -89,6 +99,7 @@ class Loop final : public ShardLoop {
     bool stopping_ = false;
     bool arrived_ = false;  // at the end
     bool busy_ = false;     // the last reads were long: look for more before going on
+    std::size_t turn_octets_ = 0;
     std::vector<char> buffer_;
     std::array<iovec, 1024> vectors_;
     std::vector<Session*> dirty_;
