@@ -249,6 +249,10 @@ void Channel::send_to(const Publication& publication, std::uint8_t flags,
 
 std::uint64_t Channel::store(const Publication& publication, std::span<const routing::QueueIndex> queues) {
     if (shard().journal() == nullptr || !is_persistent(publication.properties())) return 0;
+    if (queues.size() == 1)
+        if (const Queue* const near = shard().view().queue(queues.front()).near;
+            near != nullptr && near->settles_at_once())
+            return 0;
     std::array<journal::StoredQueue, 64> few;
     std::vector<journal::StoredQueue> many;
     if (queues.size() > few.size()) many.resize(queues.size());

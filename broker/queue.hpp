@@ -33,6 +33,13 @@ class Queue {
 
     /// Hands the message to a consumer at once if nothing waits before it and one can take it, else keeps it.
     void publish(Arrival& arrival);
+    /// Would `publish` hand it to a consumer with automatic acknowledgement? Such a message is settled with
+    /// that, and there is nothing to keep of it.
+    bool settles_at_once() const {
+        if (stopped_ || backlog_.ready() != 0) return false;
+        const Consumer* const consumer = consumers_.next();
+        return consumer != nullptr && consumer->no_ack;
+    }
 
     enum class Subscribe : std::uint8_t { subscribed, in_exclusive_use };
     /// The consumer gets nothing before its first `window`. AMQP 0-9-1: basic.consume.

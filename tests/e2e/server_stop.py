@@ -61,6 +61,22 @@ class ServerStop(unittest.TestCase):
         self.broker.start()
         self.assertEqual([(number, False) for number in range(200)], self.contents(queue))
 
+    def test_what_is_consumed_at_once_is_confirmed_and_not_written(self):
+        publisher, taken = self.connect().channel(), []
+        queue = self.durable_queue_with(publisher, 0)
+        consumer = self.connect()
+        channel = consumer.channel()
+        tag = channel.basic_consume(queue, lambda channel, method, properties, body: taken.append(body), auto_ack=True)
+        publish = lambda body: publisher.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2))
+        for _ in range(3):
+            publish(b"taken at once")
+        until(lambda: consumer.process_data_events(0.1) or len(taken) == 3, "the consumer has them")
+        channel.basic_cancel(tag)
+        publish(b"taken by nobody")
+        self.broker.terminate(signal.SIGKILL)
+        segments = b"".join(path.read_bytes() for path in (self.broker.directory / "data" / "journal").glob("*.seg"))
+        self.assertEqual((0, 1), (segments.count(b"taken at once"), segments.count(b"taken by nobody")))
+
     def test_two_publishers_keep_their_common_order(self):
         """Each on a shard of its own, in turns: the queue's order is neither's alone."""
         self.broker.stop()

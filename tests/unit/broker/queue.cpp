@@ -109,6 +109,36 @@ TEST_CASE("a consumer gets nothing before its window, and never more than its pr
     CHECK(queue.ready() == 4);
 }
 
+TEST_CASE(
+    "a message is settled at once only by a consumer with automatic acknowledgement that can take it now") {
+    Home home;
+    Queue queue(home.shard(), QueueId{1}, false, true);
+    CHECK_FALSE(queue.settles_at_once());
+    Consumer consumer = far_consumer(1, Consumer::unlimited);
+    consumer.no_ack = true;
+    queue.subscribe(consumer, false);
+    CHECK_FALSE(queue.settles_at_once());  // it has no window yet
+    queue.open_window(consumer.id, 1);
+    CHECK(queue.settles_at_once());
+    home.publish(queue);
+    CHECK(queue.ready() == 0);
+    CHECK_FALSE(queue.settles_at_once());  // its window is used up
+    home.publish(queue);
+    CHECK(queue.ready() == 1);
+    CHECK_FALSE(queue.settles_at_once());
+    Consumer acknowledging = far_consumer(2, 10);
+    acknowledging.priority = 1;
+    queue.subscribe(acknowledging, false);
+    queue.open_window(acknowledging.id, 100000);
+    queue.open_window(consumer.id, 100000);
+    CHECK(queue.ready() == 0);
+    CHECK_FALSE(queue.settles_at_once());  // it is the other's turn
+    queue.cancel(acknowledging.id);
+    CHECK(queue.settles_at_once());
+    queue.stop();
+    CHECK_FALSE(queue.settles_at_once());
+}
+
 TEST_CASE("an exclusive consumer is alone") {
     Home home;
     Queue queue(home.shard(), QueueId{1}, false, false);
