@@ -16,7 +16,6 @@ import queue as queues
 import shutil
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from broker_url import client, until
+from fault_injection import KINDS, STRUCK, Faults, sampled
 from started_broker import StartedBroker
 
 pika = client("pika")
@@ -33,9 +33,6 @@ PROGRAM = FAULTS = ""
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
 CONFIG = "disk_watermark = 0\nconnections_together = 1\nthreads = {}\n"
 FAILED = (541, "INTERNAL_ERROR - the journal has failed, no message can be stored")
-KINDS = ("create", "open", "allocate", "fill", "write", "fill-sync", "sync", "sync-directory", "rename", "unlink",
-         "read")
-STRUCK = 15
 LIVES = 3     # of the broker before the one whose disk fails
 A_LIFE = 6    # messages left by each
 WORKERS = 3
@@ -166,7 +163,7 @@ class Site:
         enough = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trilby-faulty-", dir=memory if enough else None)).resolve()
         self.data, self.kept = self.folder / "data", self.folder / "kept"
-        self.counters, self.lasting = self.folder / "counters", self.folder / "lasting"
+        self.faults = Faults(FAULTS, self.folder, self.data / "journal")
         self.broker = StartedBroker(PROGRAM, config=CONFIG.format(threads), data=self.data)
         self.before = []
         for life in range(LIVES):
@@ -195,41 +192,32 @@ class Site:
         shutil.rmtree(self.data)
         shutil.copytree(self.kept, self.data)
 
-    def counts(self):
-        return struct.unpack("16Q", self.counters.read_bytes())
-
     def log(self):
         return (self.broker.directory / "log").read_bytes()[self.log_from:].decode()
 
     def spare_ready(self):
         """Waits for the segment that is made ahead: 16 MiB of zeros. With some faults it does not come."""
         patience = time.monotonic() + 0.4
-        while time.monotonic() < patience and self.counts()[KINDS.index("fill-sync")] < 68:
+        while time.monotonic() < patience and self.faults.count("fill-sync") < 68:
             time.sleep(0.01)
 
     def begin(self, fault, lasting=None):
         self.reset()
-        self.counters.write_bytes(bytes(128))
         self.log_from = (self.broker.directory / "log").stat().st_size
-        self.broker.environment = {
-            "LD_PRELOAD": FAULTS, "TRILBY_FAULT": fault, "TRILBY_FAULT_COUNTS": str(self.counters),
-            "TRILBY_FAULT_DIRECTORY": str(self.data / "journal"),
-            # A sanitizer would rather be the first library.
-            "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
         if lasting:
-            self.lasting.write_text(lasting)
-            self.broker.environment["TRILBY_FAULT_WHILE"] = str(self.lasting)
+            self.faults.lasting.write_text(lasting)
+        self.broker.environment = self.faults.environment(fault, lasting is not None)
 
     def end_lasting(self):
         """Lets the disk have room again: when the broker has noticed, or will not."""
         patience = None
         while not self.over:
-            if self.counts()[STRUCK]:
+            if self.faults.struck():
                 patience = patience or time.monotonic() + 0.7
                 if "disk alarm: " in self.log() or time.monotonic() > patience:
                     break
             time.sleep(0.02)
-        self.lasting.unlink(missing_ok=True)
+        self.faults.lasting.unlink(missing_ok=True)
 
     def run(self, kind="", number=0, what="", lasting=False, long=False):
         """What became of the broker, and how many calls it made."""
@@ -245,7 +233,7 @@ class Site:
             self.over = True
             if lasting:
                 helper.join()
-        counts = self.counts()
+        counts = self.faults.counts()
         if outcome == GOES_ON and "has failed" in self.log():
             outcome = ENDS  # at the very last
         contents = self.look()
@@ -293,13 +281,6 @@ class Site:
         return contents
 
 
-def sampled(count, samples=SAMPLES):
-    """Numbers from 1 to count, the first and the last among them."""
-    if count <= samples:
-        return range(1, count + 1)
-    return sorted({1 + round(one * (count - 1) / (samples - 1)) for one in range(samples)})
-
-
 class FaultyDisk(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -333,7 +314,7 @@ class FaultyDisk(unittest.TestCase):
 
     def strike(self, kind, what, may, numbers=None, **how):
         """The same fault at each of these calls; the outcome is one of `may`. How often each was seen."""
-        faults = [dict(kind=kind, number=number, what=what, **how) for number in numbers or sampled(self.counts[kind])]
+        faults = [dict(kind=kind, number=number, what=what, **how) for number in numbers or sampled(self.counts[kind], SAMPLES)]
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             results = list(pool.map(self.one, faults))
         seen = collections.Counter()
@@ -449,7 +430,7 @@ class Waiting(unittest.TestCase):
         sick = self.site.folder / "sick"
         sick.write_text("EIO")
         since = time.monotonic()
-        sick.replace(self.site.lasting)
+        sick.replace(self.site.faults.lasting)
         self.assertEqual(1, self.site.broker.process.wait(2 * PROMPT))
         print(f"ended in {time.monotonic() - since:.2f} s", flush=True)
         for thread in threads:
@@ -462,8 +443,8 @@ class Waiting(unittest.TestCase):
 
     def test_a_stop_that_waits_for_a_commit_ends_too(self):
         commit = self.client("commit", self.commit)
-        until(lambda: self.site.counts()[STRUCK], "the commit waits for the disk")
-        self.site.lasting.write_text("EIO")
+        until(lambda: self.site.faults.struck(), "the commit waits for the disk")
+        self.site.faults.lasting.write_text("EIO")
         self.site.broker.process.send_signal(signal.SIGTERM)
         self.assertEqual(1, self.site.broker.process.wait(2 * PROMPT))
         commit.join(20)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A disk that fails, for a running broker: preloaded, it stands between the journal and the system, counts
-// calls for the files in one directory, and makes one of them fail.
+// A disk that fails, for a running broker: preloaded, it stands between the broker and the system, counts
+// calls for some files, and makes one of them fail.
 //
-//   TRILBY_FAULT_DIRECTORY   the journal's directory, as /proc names it; other files are left alone
-//   TRILBY_FAULT_COUNTS      a file of 16 counters of 64 bits: calls by kind, and at last how many were
-//   struck TRILBY_FAULT             "KIND:N:WHAT": the N-th call of the kind fails with that error, or is
-//   "short" TRILBY_FAULT_WHILE       a file: while it is there the N-th call and all later ones fail, with
-//   the error it names
+//   TRILBY_FAULT_FILES    how the names of these files and directories begin, as /proc knows them
+//   TRILBY_FAULT_COUNTS   a file of 16 counters of 64 bits: calls by kind, and at last how many were struck
+//   TRILBY_FAULT          "KIND:N:WHAT": the N-th call of the kind fails with that error, or is "short"
+//   TRILBY_FAULT_WHILE    a file: while it is there the N-th call and all later ones fail, with the error it
+//   names
 //
 // It is a bad disk. A write that fails leaves half of its octets. A sync that fails loses what was written
 // since the one before, and the next sync knows nothing of it.
@@ -49,11 +49,14 @@ enum Kind : std::size_t {
     rename_file,
     unlink_file,
     read_some,
+    read_back,     // of a waiting message
+    write_one,     // by SQLite, and of what is spilled
+    open_unnamed,  // a file to spill to
     kinds
 };
-constexpr std::array<const char*, kinds> names{"create", "open",      "allocate", "fill",
-                                               "write",  "fill-sync", "sync",     "sync-directory",
-                                               "rename", "unlink",    "read"};
+constexpr std::array<const char*, kinds> names{
+    "create",         "open",   "allocate", "fill", "write",     "fill-sync", "sync",
+    "sync-directory", "rename", "unlink",   "read", "read-back", "write-one", "open-unnamed"};
 constexpr std::size_t struck = 15;
 constexpr int is_short = -1;
 
@@ -62,22 +65,25 @@ F* real(const char* name) {
     return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
 }
 using Write = ssize_t(int, const iovec*, int, off_t);
+using WriteOne = ssize_t(int, const void*, std::size_t, off_t);
 using Read = ssize_t(int, void*, std::size_t, off_t);
+using ReadBack = ssize_t(int, const iovec*, int, off_t, int);
 using Allocate = int(int, off_t, off_t);
 using Sync = int(int);
-using Open = int(int, const char*, int, mode_t);
+using Open = int(const char*, int, mode_t);
+using OpenAt = int(int, const char*, int, mode_t);
 using Rename = int(int, const char*, int, const char*);
 using Unlink = int(int, const char*, int);
 
 int error_of(const std::string& name) {
     if (name == "short") return is_short;
-    for (const int error : {EIO, ENOSPC, EINTR, EMFILE, EROFS, EDQUOT})
+    for (const int error : {EIO, ENOSPC, EINTR, EMFILE, EROFS, EDQUOT, EAGAIN, ENOMEM, EOPNOTSUPP})
         if (name == ::strerrorname_np(error)) return error;
     std::abort();
 }
 
 struct Fault {
-    std::string directory;
+    std::string files;
     std::string lasts_while;
     std::size_t kind = kinds;
     std::uint64_t number = 0;
@@ -89,9 +95,9 @@ struct Fault {
             const char* value = std::getenv(name);
             return std::string(value == nullptr ? "" : value);
         };
-        directory = variable("TRILBY_FAULT_DIRECTORY");
+        files = variable("TRILBY_FAULT_FILES");
         lasts_while = variable("TRILBY_FAULT_WHILE");
-        const int file = ::open(variable("TRILBY_FAULT_COUNTS").c_str(), O_RDWR | O_CLOEXEC);
+        const int file = real<Open>("open")(variable("TRILBY_FAULT_COUNTS").c_str(), O_RDWR | O_CLOEXEC, 0);
         void* const map =
             file < 0 ? MAP_FAILED : ::mmap(nullptr, 128, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         if (map == MAP_FAILED) std::abort();
@@ -111,10 +117,12 @@ struct Fault {
         std::array<char, 4096> path;
         const std::string link = "/proc/self/fd/" + std::to_string(file);
         const ssize_t size = ::readlink(link.c_str(), path.data(), path.size());
-        const std::string_view found(path.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
-        return found.starts_with(directory) &&
-               (found.size() == directory.size() || found[directory.size()] == '/');
+        return std::string_view(path.data(), size < 0 ? 0 : static_cast<std::size_t>(size))
+            .starts_with(files);
     }
+
+    /// What the names of the files begin with, up to the last "/".
+    std::string_view directory() const { return std::string_view(files).substr(0, files.rfind('/')); }
 
     /// Counts a call. 0: let it go on; else the error, or is_short.
     int next(Kind one) {
@@ -221,6 +229,30 @@ ssize_t pread64(int file, void* into, std::size_t size, off64_t offset) {
     return pread(file, into, size, offset);
 }
 
+ssize_t preadv2(int file, const iovec* pieces, int count, off_t offset, int flags) {
+    const int error = fault().is_for(file) ? fault().next(read_back) : 0;
+    if (error > 0) return refuse(error);
+    iovec first = pieces[0];
+    if (error == is_short) first.iov_len = half(first.iov_len);
+    return real<ReadBack>("preadv2")(file, error == is_short ? &first : pieces, error == is_short ? 1 : count,
+                                     offset, flags);
+}
+ssize_t preadv64v2(int file, const iovec* pieces, int count, off64_t offset, int flags) {
+    return preadv2(file, pieces, count, offset, flags);
+}
+
+ssize_t pwrite(int file, const void* octets, std::size_t size, off_t offset) {
+    if (!fault().is_for(file)) return real<WriteOne>("pwrite")(file, octets, size, offset);
+    const int error = fault().next(write_one);
+    if (error == EINTR) return refuse(error);
+    const ssize_t written = real<WriteOne>("pwrite")(file, octets, error == 0 ? size : half(size), offset);
+    if (written > 0) unsynced().wrote(file, offset, static_cast<std::size_t>(written), false);
+    return error > 0 ? refuse(error) : written;
+}
+ssize_t pwrite64(int file, const void* octets, std::size_t size, off64_t offset) {
+    return pwrite(file, octets, size, offset);
+}
+
 int posix_fallocate(int file, off_t offset, off_t size) {
     if (const int error = fault().is_for(file) ? fault().next(allocate) : 0; error != 0) return error;
     return real<Allocate>("posix_fallocate")(file, offset, size);
@@ -242,6 +274,20 @@ int fsync(int file) {
     return real<Sync>("fsync")(file);
 }
 
+int open(const char* name, int flags, ...) {
+    mode_t mode = 0;
+    if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
+        va_list rest;
+        va_start(rest, flags);
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+    }
+    if ((flags & O_TMPFILE) == O_TMPFILE && std::string_view(name).starts_with(fault().directory()))
+        if (const int error = fault().next(open_unnamed); error != 0) return refuse(error);
+    return real<Open>("open")(name, flags, mode);
+}
+int open64(const char* name, int flags, ...) __attribute__((alias("open")));
+
 int openat(int directory, const char* name, int flags, ...) {
     mode_t mode = 0;
     if ((flags & O_CREAT) != 0) {
@@ -253,7 +299,7 @@ int openat(int directory, const char* name, int flags, ...) {
     if (directory >= 0 && fault().is_for(directory))
         if (const int error = fault().next((flags & O_CREAT) != 0 ? create : open_file); error != 0)
             return refuse(error);
-    return real<Open>("openat")(directory, name, flags, mode);
+    return real<OpenAt>("openat")(directory, name, flags, mode);
 }
 int openat64(int directory, const char* name, int flags, ...) __attribute__((alias("openat")));
 
