@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a broker consists of survives it, and goes to RabbitMQ and back.  definitions.py BROKER
 
-The round trip needs RabbitMQ (Debian's rabbitmq-server) and the corpus beside the checkout, in ../shared/corpus.
+The round trip needs RabbitMQ (the package rabbitmq-server). Where the corpus is beside the checkout, in ../shared/corpus,
+Fedora's definitions go the same way.
 """
 import json
 import os
@@ -370,12 +371,11 @@ class StartedRabbitMQ:
 
 class RoundTrip(unittest.TestCase):
     def setUp(self):
-        for needed in (RABBITMQ / "rabbitmq-server", CORPUS):
-            if not needed.exists():
-                print(f"SKIPPED: {needed} is not there, so no round trip to RabbitMQ", file=sys.stderr)
-                self.skipTest(f"{needed} is not there")
+        if not (RABBITMQ / "rabbitmq-server").exists():
+            print(f"SKIPPED: {RABBITMQ}/rabbitmq-server is not there, so no round trip to RabbitMQ", file=sys.stderr)
+            self.skipTest("RabbitMQ is not there")
 
-    def test_fedora_goes_through_trilby_to_rabbitmq_and_back(self):
+    def test_definitions_go_through_trilby_to_rabbitmq_and_back(self):
         rabbitmq = StartedRabbitMQ()
         self.addCleanup(rabbitmq.stop)
         directory = tempfile.TemporaryDirectory()
@@ -386,8 +386,12 @@ class RoundTrip(unittest.TestCase):
             done = trilby("definitions", *arguments, "--data-dir", data)
             self.assertEqual(0, done.returncode, done.stderr)
 
+        more = {section: [] for section in SECTIONS} | {"vhosts": [{"name": "/"}]}
+        if CORPUS.exists():
+            more = json.loads(CORPUS.read_text())
+        else:
+            print(f"SKIPPED: {CORPUS} is not there, so a round trip without Fedora's definitions", file=sys.stderr)
         # What Fedora does not use is added to what it does.
-        more = json.loads(CORPUS.read_text())
         for section, some in Command.SOME.items():
             more[section] += [one for one in some if one != {"name": "/"}]
         # RabbitMQ exports no internal exchanges, and has to know what a parameter is for.
@@ -405,7 +409,7 @@ class RoundTrip(unittest.TestCase):
         definitions("export", ours)
         mine = objects(json.loads(ours.read_text()))
         self.agree(objects(more), mine)
-        self.assertGreater(len(mine["bindings"]), 80)
+        self.assertGreater(len(mine["bindings"]), 80 if CORPUS.exists() else 0)
 
         rabbitmq.run("import_definitions", ours)
         everywhere = until(lambda: self.settled(rabbitmq, mine), "RabbitMQ has imported all bindings")
