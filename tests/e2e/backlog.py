@@ -629,6 +629,44 @@ class Space(Case):
         self.assertEqual([], unknown, "files that docs/durability.md does not name")
 
 
+class Reclaim(Case):
+    STALL = 50_000  # microseconds that a publisher may wait for what is copied
+    STAYING = 8000
+
+    def test_reclaiming_holds_no_publisher_up(self):
+        """While some of every segment stays, and is copied so that the rest of it comes back."""
+        broker = self.start()
+        longest = []
+        for attempt in range(3):  # a shared machine may hold anybody up
+            with connect(broker) as connection:
+                connection.channel().queue_declare(f"stays-{attempt}", durable=True)
+            oldest = self.oldest(broker)
+            others = self.others(broker, f"stays-{attempt}")
+            figures = self.load(broker, "--persistent", "--confirm", "200", "--ack", "50", "--prefetch", "500", "--latency",
+                                "--rate", "20000", messages=120_000)
+            self.assertEqual(0, others.wait(60), others.stdout.read())
+            self.assertEqual(self.STAYING, ready(broker, f"stays-{attempt}"))
+            self.assertGreater(self.oldest(broker), oldest, "segments have come back")
+            longest.append(figures["confirm_us"]["max"])
+            print("  the longest wait for a confirm, ms:", [round(one / 1000, 1) for one in longest], flush=True)
+            if longest[-1] < self.STALL:
+                break
+        self.assertLess(min(longest), self.STALL)
+
+    def others(self, broker, queue):
+        """A publisher of messages that stay, beside everything else."""
+        command = [LOAD_TOOL, "--url", broker.url, "--size", str(SIZE), "--messages", str(self.STAYING), "--rate", "1500",
+                   "--warmup", "0", "--only", "producers", "--queue", queue, "--persistent", "--confirm", "200"]
+        others = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(others.stdout.close)
+        self.addCleanup(others.kill)
+        return others
+
+    @staticmethod
+    def oldest(broker):
+        return min((int(path.stem, 16) for path in (broker.directory / "data/journal").glob("*.seg")), default=0)
+
+
 if __name__ == "__main__":
     PROGRAM, LOAD_TOOL = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main(verbosity=2, warnings="ignore")
