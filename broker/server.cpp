@@ -27,6 +27,7 @@ namespace trilby::broker {
 namespace {
 
 constexpr std::chrono::milliseconds watch_interval{200};
+constexpr unsigned freed_memory_each = 25;  // watches
 /// After the journal has failed: its peers have a second to answer a close, and two to read it.
 constexpr std::chrono::seconds longest_end{5};
 
@@ -229,6 +230,7 @@ void Server::place(int socket) {
 void Server::watch_resources() {
     // What consumers have freed counts only when the system has it back.
     if (alarm_.memory) ::malloc_trim(0);
+    if (++watches_ % freed_memory_each == 0) freed_memory_.look();
     letter::Alarm alarm;
     // Each ends a little beyond where it began, so that it does not flicker.
     const std::uint64_t resident = memory_high_ == 0 ? 0 : resident_memory();

@@ -12,6 +12,7 @@
 #include "broker/catalog_store.hpp"
 #include "broker/configuration.hpp"
 #include "broker/data_directory.hpp"
+#include "broker/freed_memory.hpp"
 #include "broker/journal/journal.hpp"
 #include "broker/loop.hpp"
 #include "broker/settings.hpp"
@@ -61,7 +62,9 @@ class Server {
     std::unique_ptr<boost::asio::signal_set> signals_;
     std::unique_ptr<boost::asio::steady_timer> watch_timer_;
     std::uint64_t memory_high_ = 0;  // octets resident; 0: not watched
-    std::size_t latest_ = 0;         // where the latest connection was placed
+    FreedMemory freed_memory_;
+    unsigned watches_ = 0;
+    std::size_t latest_ = 0;  // where the latest connection was placed
     letter::Alarm alarm_;
     bool stopping_ = false;
     std::string journal_failure_;  // for others once its thread has told them, or has ended

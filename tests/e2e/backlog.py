@@ -607,6 +607,15 @@ class Space(Case):
     def test_drain(self, durable):
         self.rounds(durable, lambda broker: self.drain(broker, "filled"))
 
+    def test_memory_of_a_long_queue_goes_back_to_the_system(self):
+        broker = self.start()
+        idle = resident(broker)
+        self.fill(broker, "long", True, size=16, messages=3_000_000)
+        filled = resident(broker)
+        self.drain(broker, "long", size=16, messages=3_000_000)
+        until(lambda: resident(broker) < idle + 20 * MIB, "the memory comes back")
+        print(f"  over idle, MiB: {(filled - idle) / MIB:.1f}, drained {(resident(broker) - idle) / MIB:.1f}", flush=True)
+
     def test_a_spill_is_seen_by_nobody_and_leaves_nothing(self):
         for how in (signal.SIGTERM, signal.SIGKILL):
             with self.subTest(how=how.name):
