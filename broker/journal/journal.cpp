@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include <pthread.h>
+#include <spdlog/spdlog.h>
 
 namespace trilby::broker::journal {
 
@@ -168,6 +169,7 @@ void Journal::look_after_spares() {
 
 void Journal::prepare() {
     constexpr std::chrono::seconds pause_when_full{1};
+    bool complained = false;
     for (std::uint64_t number = 1;; ++number) {
         std::unique_lock lock(spare_mutex_);
         spare_wanted_.wait(lock, [this] { return spare_over_ || (spare_asked_ && prepared_.empty()); });
@@ -177,8 +179,13 @@ void Journal::prepare() {
         bool made = true;
         try {
             files_.close(files_.create(name, WriterOptions{}.segment_size));
-        } catch (const std::system_error&) {
-            made = false;  // the writer will meet the full disk itself, and say so
+            complained = false;
+        } catch (const std::system_error& error) {
+            made = false;
+            // The writer will meet a full disk itself, and say so.
+            if (!is_no_space(error) && !std::exchange(complained, true))
+                spdlog::warn("a segment cannot be made ahead, and is tried again each second: {}",
+                             error.what());
         }
         lock.lock();
         if (made) {

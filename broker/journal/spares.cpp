@@ -8,14 +8,12 @@
 namespace trilby::broker::journal {
 
 namespace {
-
 const std::string reserve_name = "spare-reserve";
+}  // namespace
 
 bool is_no_space(const std::system_error& error) {
     return error.code().value() == ENOSPC || error.code().value() == EDQUOT;
 }
-
-}  // namespace
 
 Spares::Spares(Files& files, Sizes sizes) : files_(files), sizes_(sizes) {
     for (const std::string& name : files_.list())

@@ -15,6 +15,8 @@ class NoSpace : public std::system_error {
   public:
     using std::system_error::system_error;
 };
+/// A full disk or quota: a reason to wait, not to end.
+bool is_no_space(const std::system_error& error);
 
 /// May the small file that was put aside for a full disk be used?
 enum class Reserve : bool { untouched, usable };

@@ -236,6 +236,8 @@ class Site:
         counts = self.faults.counts()
         if outcome == GOES_ON and "has failed" in self.log():
             outcome = ENDS  # at the very last
+        if outcome == GOES_ON and counts[STRUCK] and what == "EIO":
+            assert "a segment cannot be made ahead" in self.log(), "nothing is said of an error"
         contents = self.look()
         ledger.compare(contents)
         return outcome, counts
