@@ -9,175 +9,19 @@ some minutes and 4 GB on the disk:
 
   BACKLOG_MESSAGES=10000000 backlog.py build/trilby build/trilby-perf Large
 """
-import functools
-import json
 import os
-import pathlib
 import random
-import re
 import signal
-import stat
-import struct
 import subprocess
-import sys
 import time
-import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from broker_url import client, name, until
-from started_broker import StartedBroker
+from backlog_case import (COUNT, PERSISTENT, SIZE, Case, ack, body, both_kinds, connect, gets, labels, listen, main,
+                          number_of, numbers, ready, resident, take, pika)
+from broker_url import name, until
 
-pika = client("pika")
-PROGRAM = LOAD_TOOL = ""
 LARGE = int(os.environ.get("BACKLOG_MESSAGES", 1_000_000))
-MIB = 1 << 20
-COUNT, SIZE = 60_000, 1024  # several times what stays in memory
-FEWER, LARGER = 16_000, 4096  # the same for tests that take every message by themselves, which is slow
+FEWER, LARGER = 16_000, 4096  # for tests that take every message by themselves, which is slow
 DEPTHS = (0, 3000, 4100, 11_000)  # places in such a queue on both sides of any border
-PERSISTENT = pika.BasicProperties(delivery_mode=2)
-KNOWN = re.compile(r"catalog\.sqlite(-wal|-shm)?|trilby\.pid|journal|journal/(.*\.seg|spare-.*)")
-
-
-def allowed(messages):
-    """Resident octets over an idle broker: 48 MiB for a million messages, and 24 for each one more or less."""
-    return 48 * MIB + 24 * (messages - 1_000_000)
-
-
-def body(number, size=SIZE):
-    """What the load tool's first producer publishes."""
-    check = (number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32
-    return struct.pack("=IIQ", 0, check, number).ljust(size, b"x")
-
-
-def number_of(octets):
-    number = struct.unpack_from("=Q", octets, 8)[0]
-    assert octets == body(number, len(octets)), f"the body of {number} has changed"
-    return number
-
-
-def resident(broker):
-    """The broker's resident octets, once they have stopped falling."""
-    def now():
-        status = pathlib.Path(f"/proc/{broker.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
-    lowest, since = now(), time.monotonic()
-    deadline = since + 5
-    while time.monotonic() < min(since + 1, deadline):
-        time.sleep(0.1)
-        if (size := now()) < lowest - MIB // 4:
-            lowest, since = size, time.monotonic()
-    return now()
-
-
-def visible(broker):
-    """Octets on the disk of each file in the data directory."""
-    data = broker.directory / "data"
-    sizes = {}
-    for path in data.rglob("*"):
-        try:
-            sizes[str(path.relative_to(data))] = path.stat().st_blocks * 512
-        except FileNotFoundError:
-            pass  # a segment may go meanwhile
-    return sizes
-
-
-def hidden(broker):
-    """Octets on the disk of the files that the broker alone still holds."""
-    total = 0
-    for descriptor in pathlib.Path(f"/proc/{broker.pid}/fd").iterdir():
-        try:
-            status = descriptor.stat()
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
-            total += status.st_blocks * 512
-    return total
-
-
-def connect(broker):
-    return pika.BlockingConnection(pika.URLParameters(broker.url))
-
-
-def ready(broker, queue):
-    with connect(broker) as connection:
-        return connection.channel().queue_declare(queue, passive=True).method.message_count
-
-
-def listen(channel, condition, what):
-    """Handles what comes until the condition holds."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"in a minute not: {what}"
-        channel.connection.process_data_events(0.05)
-
-
-def take(channel, queue, count):
-    """Exactly so many deliveries, none acknowledged, and no consumer afterwards: [(method, properties, body)]."""
-    got = []
-    channel.basic_qos(prefetch_count=count)
-    tag = channel.basic_consume(queue, lambda _, *delivery: got.append(delivery))
-    listen(channel, lambda: len(got) == count, f"{count} messages")
-    channel.basic_cancel(tag)
-    return got
-
-
-def labels(deliveries):
-    """Number and redelivered of each."""
-    return [(number_of(octets), method.redelivered) for method, _, octets in deliveries]
-
-
-def gets(channel, queue, count, auto_ack=False):
-    return [channel.basic_get(queue, auto_ack) for _ in range(count)]
-
-
-def ack(channel, deliveries):
-    channel.basic_ack(deliveries[-1][0].delivery_tag, multiple=True)
-
-
-def numbers(first, end, redelivered=False):
-    return [(number, redelivered) for number in range(first, end)]
-
-
-def both_kinds(test):
-    """The test with a durable queue and persistent messages, and with neither."""
-    @functools.wraps(test)
-    def run(self):
-        for durable in (True, False):
-            with self.subTest(durable=durable):
-                test(self, durable)
-    return run
-
-
-class Case(unittest.TestCase):
-    def start(self, config=None):
-        broker = StartedBroker(PROGRAM, config=config)
-        self.addCleanup(broker.stop)
-        return broker
-
-    def load(self, broker, *options, size=SIZE, messages=COUNT):
-        """Runs the load tool, which checks that every message comes once, whole and in order; its figures."""
-        command = [LOAD_TOOL, "--url", broker.url, "--pid", str(broker.pid), "--size", str(size), "--messages", str(messages),
-                   "--warmup", "0", "--patience", "60", *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120 + messages / 10_000)
-        self.assertEqual(0, done.returncode, f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-        return json.loads(done.stdout)
-
-    def fill(self, broker, queue, durable, *options, **what):
-        """A new queue with messages that are all in it when this returns."""
-        return self.load(broker, "--only", "producers", "--queue", queue, "--confirm", "10000", *(["--persistent"] if durable else []),
-                         *options, **what)
-
-    def drain(self, broker, queue, *options, taken=0, **what):
-        """Takes all that is left of what fill() put there, and checks that there was no more."""
-        figures = self.load(broker, "--only", "consumers", "--queue", queue, "--taken", str(taken), "--ack", "100", "--prefetch",
-                            "1000", *options, **what)
-        self.assertEqual(0, ready(broker, queue))
-        return figures
-
-    def assert_resident(self, broker, idle, messages):
-        over = resident(broker) - idle
-        print(f"  {messages} messages queued: {over / MIB:.1f} MiB over idle, {allowed(messages) / MIB:.1f} allowed", flush=True)
-        self.assertLessEqual(over / MIB, allowed(messages) / MIB, "MiB of resident memory over an idle broker")
 
 
 class Large(Case):
@@ -482,7 +326,7 @@ class Sharing(Case):
         count = 150_000
         with connect(broker) as connection:
             connection.channel().queue_declare("flows", durable=durable)
-        publisher = subprocess.Popen([LOAD_TOOL, "--url", broker.url, "--only", "producers", "--queue", "flows", "--size", str(SIZE),
+        publisher = subprocess.Popen([self.load_tool, "--url", broker.url, "--only", "producers", "--queue", "flows", "--size", str(SIZE),
                                       "--messages", str(count), "--confirm", "1000", *(["--persistent"] if durable else [])],
                                      stdout=subprocess.DEVNULL)
         try:
@@ -548,134 +392,5 @@ class Restart(Case):
         self.restarted(signal.SIGKILL)
 
 
-class Space(Case):
-    """What messages took is there again when they have gone."""
-
-    ROUNDS = 3
-    SEGMENTS = 48 * MIB  # what an empty journal keeps at most: three of its segments, less than was in the queue
-    SPILL = 24 * MIB
-
-    def journal(self, broker):
-        return sum(size for file, size in visible(broker).items() if file.endswith(".seg"))
-
-    def rounds(self, durable, emptied):
-        """Fills and empties a queue several times; the later rounds need no more than the first."""
-        broker = self.start()
-        memory, disk = [], []
-        for _ in range(self.ROUNDS):
-            with connect(broker) as connection:
-                connection.channel().queue_declare("filled", durable=durable)
-            self.fill(broker, "filled", durable)
-            disk.append(sum(visible(broker).values()) + hidden(broker))
-            emptied(broker)
-            until(lambda: self.journal(broker) <= self.SEGMENTS, "the journal's space comes back")
-            until(lambda: hidden(broker) <= self.SPILL, "the space of the spill comes back")
-            memory.append(resident(broker))
-        print("  resident, MiB:", [size // MIB for size in memory], "on the disk, MiB:", [size // MIB for size in disk], flush=True)
-        self.assertLess(memory[-1], memory[0] + 8 * MIB)
-        self.assertLess(disk[-1], disk[0] + self.SEGMENTS)
-
-    @both_kinds
-    def test_purge(self, durable):
-        def purge(broker):
-            with connect(broker) as connection:
-                channel = connection.channel()
-                held = take(channel, "filled", 100)
-                self.assertEqual(COUNT - 100, channel.queue_purge("filled").method.message_count)
-                self.assertEqual(0, ready(broker, "filled"))
-                channel.basic_nack(held[-1][0].delivery_tag, multiple=True, requeue=True)
-                got = take(channel, "filled", 100)
-                self.assertEqual(numbers(0, 100, True), labels(got))
-                ack(channel, got)
-                self.assertEqual(0, channel.queue_purge("filled").method.message_count)
-        self.rounds(durable, purge)
-
-    @both_kinds
-    def test_delete(self, durable):
-        def delete(broker):
-            with connect(broker) as connection:
-                channel = connection.channel()
-                held = take(channel, "filled", 100)
-                self.assertEqual(COUNT - 100, channel.queue_delete("filled").method.message_count)
-                ack(channel, held)
-                channel.queue_declare("filled", durable=True)
-                self.assertEqual(0, ready(broker, "filled"))
-                channel.queue_delete("filled")
-        self.rounds(durable, delete)
-
-    @both_kinds
-    def test_drain(self, durable):
-        self.rounds(durable, lambda broker: self.drain(broker, "filled"))
-
-    def test_memory_of_a_long_queue_goes_back_to_the_system(self):
-        broker = self.start()
-        idle = resident(broker)
-        self.fill(broker, "long", True, size=16, messages=3_000_000)
-        filled = resident(broker)
-        self.drain(broker, "long", size=16, messages=3_000_000)
-        until(lambda: resident(broker) < idle + 20 * MIB, "the memory comes back")
-        print(f"  over idle, MiB: {(filled - idle) / MIB:.1f}, drained {(resident(broker) - idle) / MIB:.1f}", flush=True)
-
-    def test_a_spill_is_seen_by_nobody_and_leaves_nothing(self):
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            with self.subTest(how=how.name):
-                broker = self.start()
-                self.fill(broker, "fleeting", False)
-                self.only_known_files(broker)
-                self.drain(broker, "fleeting")
-                drained = visible(broker)
-                time.sleep(1.5)
-                for file, size in visible(broker).items():
-                    self.assertLessEqual(size, drained.get(file, 0), f"{file} grows while nothing happens")
-                self.fill(broker, "fleeting", False)
-                broker.terminate(how)
-                self.only_known_files(broker)
-                self.assertLess(sum(visible(broker).values()), COUNT * SIZE)
-                self.assertEqual({"data", "log"}, {path.name for path in broker.directory.iterdir()})
-
-    def only_known_files(self, broker):
-        unknown = [file for file in visible(broker) if not KNOWN.fullmatch(file)]
-        self.assertEqual([], unknown, "files that docs/durability.md does not name")
-
-
-class Reclaim(Case):
-    STALL = 50_000  # microseconds that a publisher may wait for what is copied
-    STAYING = 8000
-
-    def test_reclaiming_holds_no_publisher_up(self):
-        """While some of every segment stays, and is copied so that the rest of it comes back."""
-        broker = self.start()
-        longest = []
-        for attempt in range(3):  # a shared machine may hold anybody up
-            with connect(broker) as connection:
-                connection.channel().queue_declare(f"stays-{attempt}", durable=True)
-            oldest = self.oldest(broker)
-            others = self.others(broker, f"stays-{attempt}")
-            figures = self.load(broker, "--persistent", "--confirm", "200", "--ack", "50", "--prefetch", "500", "--latency",
-                                "--rate", "20000", messages=120_000)
-            self.assertEqual(0, others.wait(60), others.stdout.read())
-            self.assertEqual(self.STAYING, ready(broker, f"stays-{attempt}"))
-            self.assertGreater(self.oldest(broker), oldest, "segments have come back")
-            longest.append(figures["confirm_us"]["max"])
-            print("  the longest wait for a confirm, ms:", [round(one / 1000, 1) for one in longest], flush=True)
-            if longest[-1] < self.STALL:
-                break
-        self.assertLess(min(longest), self.STALL)
-
-    def others(self, broker, queue):
-        """A publisher of messages that stay, beside everything else."""
-        command = [LOAD_TOOL, "--url", broker.url, "--size", str(SIZE), "--messages", str(self.STAYING), "--rate", "1500",
-                   "--warmup", "0", "--only", "producers", "--queue", queue, "--persistent", "--confirm", "200"]
-        others = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.addCleanup(others.stdout.close)
-        self.addCleanup(others.kill)
-        return others
-
-    @staticmethod
-    def oldest(broker):
-        return min((int(path.stem, 16) for path in (broker.directory / "data/journal").glob("*.seg")), default=0)
-
-
 if __name__ == "__main__":
-    PROGRAM, LOAD_TOOL = sys.argv.pop(1), sys.argv.pop(1)
-    unittest.main(verbosity=2, warnings="ignore")
+    main()
