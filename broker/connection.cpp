@@ -52,12 +52,11 @@ void Connection::arm_write() {
 void Connection::on_readable() {
     if (!session_->wants_input()) return;  // look() arms it again
     std::size_t octets = 0;
-    bool full = true;
-    while (full && session_->wants_input() && loop_.may_read(octets)) {
-        const std::size_t size = receive();
+    std::size_t size;
+    do {
+        size = receive();
         octets += size;
-        full = size == Loop::read_size;
-    }
+    } while (size == Loop::read_size && octets < loop_.read_share() && session_->wants_input());
     loop_.touched(*session_);
     loop_.after_read(octets);  // may be the end of this object
 }

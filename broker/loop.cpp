@@ -17,7 +17,7 @@ namespace {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 
-/// Handlers a turn, while there is much to do: 16 reads of 128 KiB.
+/// Handlers a turn, while there is much to do.
 constexpr int handlers_a_turn = 16;
 constexpr std::chrono::milliseconds tick_interval{250};
 
@@ -52,7 +52,6 @@ void Loop::run() {
     bool mail_before = false;
     while (!finished()) {
         shard_.set_now(std::chrono::steady_clock::now());
-        turn_octets_ = 0;
         int handled = 0;
         if (busy_) {
             busy_ = false;
@@ -80,6 +79,13 @@ void Loop::run() {
     }
 }
 
+void Loop::share_reads() {
+    // Those that had much to say in the last turn will have so in this one.
+    read_share_ = std::max(read_size, octets_a_turn / std::max<std::size_t>(long_reads_, 1));
+    long_reads_ = 0;
+    turn_octets_ = 0;
+}
+
 bool Loop::finished() {
     if (!stopping_ || !connections_.empty()) return false;
     if (!std::exchange(arrived_, true)) end_.arrive();
@@ -87,6 +93,7 @@ bool Loop::finished() {
 }
 
 void Loop::end_turn() {
+    share_reads();
     write_dirty();
     shard_.end_turn();
 }
@@ -109,6 +116,7 @@ void Loop::after_read(std::size_t octets) {
     turn_octets_ += octets;
     if (octets >= read_size / 2) {
         busy_ = true;
+        ++long_reads_;
     } else {
         end_turn();
     }

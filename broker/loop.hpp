@@ -40,9 +40,6 @@ class LoopsEnd {
 class Loop final : public ShardLoop {
   public:
     static constexpr std::size_t read_size = std::size_t{128} << 10;
-    /// While its socket fills the buffer a connection reads on, up to here: what leaves then leaves in fewer
-    /// and larger writes. More than that no longer fits the processor's cache.
-    static constexpr std::size_t reads_at_once = 4 * read_size;
 
     Loop(Shard& shard, LoopsEnd& end);
     ~Loop();
@@ -66,11 +63,9 @@ class Loop final : public ShardLoop {
     /// loop.
     std::span<char> buffer(std::size_t tail);
     std::array<iovec, 1024>& vectors() { return vectors_; }
-    /// Whether a connection that has read so many octets just now may read more. When the turn has seen much,
-    /// each is left one read.
-    bool may_read(std::size_t octets) const {
-        return octets == 0 || (octets < reads_at_once && turn_octets_ + octets < octets_a_turn);
-    }
+    /// How far a connection reads on while its socket fills the buffer: what leaves then leaves in fewer and
+    /// larger writes.
+    std::size_t read_share() const { return turn_octets_ < octets_a_turn ? read_share_ : read_size; }
     /// Reads brought so many octets. Few: nobody else is likely to have something, so what they caused
     /// leaves at once.
     void after_read(std::size_t octets);
@@ -78,8 +73,10 @@ class Loop final : public ShardLoop {
     void remove(Connection& connection);
 
   private:
-    static constexpr std::size_t octets_a_turn = std::size_t{1} << 20;
+    /// What is read in a turn and written at its end should not leave the processor's cache meanwhile.
+    static constexpr std::size_t octets_a_turn = std::size_t{512} << 10;
 
+    void share_reads();
     void write_dirty();
     void end_turn();
     void arm_wake_up();
@@ -100,6 +97,8 @@ class Loop final : public ShardLoop {
     bool arrived_ = false;  // at the end
     bool busy_ = false;     // the last reads were long: look for more before going on
     std::size_t turn_octets_ = 0;
+    std::size_t long_reads_ = 0;  // in this turn
+    std::size_t read_share_ = octets_a_turn;
     std::vector<char> buffer_;
     std::array<iovec, 1024> vectors_;
     std::vector<Session*> dirty_;
