@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 
 namespace trilby::broker {
 
@@ -9,11 +9,14 @@ namespace trilby::broker {
 /// emptied leaves much of it. Given back to the system when there is enough of it to be worth the work.
 class FreedMemory {
   public:
-    /// Some times a minute, by one thread. Others that allocate may have to wait for some milliseconds.
+    FreedMemory();
+    /// Some times a minute, by one thread. Others that allocate may have to wait for some milliseconds when
+    /// there is something to give back.
     void look();
 
   private:
-    std::size_t known_ = 0;  // octets that were free before, or were given back
+    std::uint64_t lowest_;      // octets ever resident
+    std::uint64_t unused_ = 0;  // octets resident and not allocated, the least since something was given back
 };
 
 }  // namespace trilby::broker

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <unistd.h>
+
 namespace trilby::broker {
 namespace {
 
@@ -75,6 +77,14 @@ std::uint64_t memory_limit(const std::filesystem::path& root) {
         }
     }
     return least == unlimited ? 0 : least;
+}
+
+std::uint64_t resident_memory() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    statm >> total >> resident;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace trilby::broker

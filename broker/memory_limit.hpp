@@ -11,4 +11,7 @@ namespace trilby::broker {
 /// nothing could be found out.
 std::uint64_t memory_limit(const std::filesystem::path& root = "/");
 
+/// Octets of this process in memory; 0 if it cannot be told.
+std::uint64_t resident_memory();
+
 }  // namespace trilby::broker

@@ -48,15 +48,6 @@ Settings settings_of(const Configuration& configuration) {
     return settings;
 }
 
-/// Octets of this process in memory; 0 if it cannot be told.
-std::uint64_t resident_memory() {
-    std::ifstream statm("/proc/self/statm");
-    std::uint64_t total = 0;
-    std::uint64_t resident = 0;
-    statm >> total >> resident;
-    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
 /// Octets that this process could still write below `path`; all there are if it cannot be told.
 std::uint64_t free_space(const std::filesystem::path& path) {
     std::error_code error;
