@@ -110,22 +110,26 @@ class Reclaim(Case):
     def test_reclaiming_holds_no_publisher_up(self):
         """While some of every segment stays, and is copied so that the rest of it comes back."""
         broker = self.start()
-        longest = []
         for attempt in range(3):  # a shared machine may hold anybody up
+            before = self.longest_wait(broker)
+            queue = f"stays-{attempt}"
             with connect(broker) as connection:
-                connection.channel().queue_declare(f"stays-{attempt}", durable=True)
+                connection.channel().queue_declare(queue, durable=True)
             oldest = self.oldest(broker)
-            others = self.others(broker, f"stays-{attempt}")
-            figures = self.load(broker, "--persistent", "--confirm", "200", "--ack", "50", "--prefetch", "500", "--latency",
-                                "--rate", "20000", messages=120_000)
+            others = self.others(broker, queue)
+            wait = self.longest_wait(broker)
             self.assertEqual(0, others.wait(60), others.stdout.read())
-            self.assertEqual(self.STAYING, ready(broker, f"stays-{attempt}"))
-            self.assertGreater(self.oldest(broker), oldest, "segments have come back")
-            longest.append(figures["confirm_us"]["max"])
-            print("  the longest wait for a confirm, ms:", [round(one / 1000, 1) for one in longest], flush=True)
-            if longest[-1] < self.STALL:
-                break
-        self.assertLess(min(longest), self.STALL)
+            self.assertEqual(self.STAYING, ready(broker, queue))
+            self.assertGreater(self.oldest(broker), oldest, "no segment has come back")
+            print(f"  the longest wait for a confirm: {wait / 1000:.1f} ms, {before / 1000:.1f} when all is consumed", flush=True)
+            if wait < before + self.STALL:
+                return
+        self.fail("reclaiming holds publishers up")
+
+    def longest_wait(self, broker):
+        """In microseconds, of messages that come and go."""
+        return self.load(broker, "--persistent", "--confirm", "200", "--ack", "50", "--prefetch", "500", "--latency", "--rate", "20000",
+                         messages=120_000)["confirm_us"]["max"]
 
     def others(self, broker, queue):
         """A publisher of messages that stay, beside everything else."""

@@ -276,13 +276,14 @@ int fsync(int file) {
 
 int open(const char* name, int flags, ...) {
     mode_t mode = 0;
-    if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
+    const bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;  // which is more than one bit
+    if (unnamed || (flags & O_CREAT) != 0) {
         va_list rest;
         va_start(rest, flags);
         mode = va_arg(rest, mode_t);
         va_end(rest);
     }
-    if ((flags & O_TMPFILE) == O_TMPFILE && std::string_view(name).starts_with(fault().directory()))
+    if (unnamed && std::string_view(name).starts_with(fault().directory()))
         if (const int error = fault().next(open_unnamed); error != 0) return refuse(error);
     return real<Open>("open")(name, flags, mode);
 }
