@@ -13,8 +13,7 @@ namespace trilby::broker {
 /// out, and the producer's own list of what found no room. A producer never waits here: it goes on, and stops
 /// reading the sockets that feed a road whose list is not empty.
 ///
-/// Bounded in items and in octets of the messages under way, for more than about 1 MiB of them leaves the
-/// cache.
+/// Bounded in items and in octets of the messages under way, which should not leave the cache.
 template <class T>
 class Mailbox {
   public:

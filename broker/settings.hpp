@@ -30,7 +30,7 @@ struct Settings {
     std::uint64_t backlog_memory = std::uint64_t{12} << 20;
     std::uint64_t backlog_cache = std::uint64_t{8} << 20;
     std::size_t mailbox_items = 4096;
-    std::uint64_t mailbox_octets = std::uint64_t{1} << 20;
+    std::uint64_t mailbox_octets = std::uint64_t{640} << 10;
 };
 
 }  // namespace trilby::broker
