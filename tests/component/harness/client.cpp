@@ -102,6 +102,10 @@ void Client::delivered(Channel& channel, Consumer* consumer, const std::string& 
         return;
     }
     ledger_.delivered(queue, message, redelivered, no_ack, channel.holder);
+    // If it was here already, perhaps taken back, then it was.
+    std::erase_if(channel.held, [&](const auto& one) {
+        return one.second.ambiguous && one.second.queue == queue && one.second.message == message;
+    });
     if (no_ack) return;
     channel.held[tag] = {queue, message, consumer == nullptr ? "" : consumer->tag};
     if (consumer == nullptr) return;
