@@ -20,6 +20,9 @@ class Channel::Runs {
     Runs& operator=(const Runs&) = delete;
 
     void add(const Unacknowledged& one) {
+        // At once: what was added before it may make room for others when it is flushed, and they are
+        // counted.
+        if (channel_.got_ != 0 && channel_.origins_[one.origin]->id == ConsumerId{}) --channel_.got_;
         if (one.origin == origin_ && one.entry == first_ + count_) {
             ++count_;
             return;
@@ -35,7 +38,6 @@ class Channel::Runs {
         Origin& origin = *channel_.origins_[origin_];
         const std::uint32_t count = std::exchange(count_, 0);
         origin.unacknowledged -= count;
-        if (origin.id == ConsumerId{}) channel_.got_ -= count;
         channel_.shard().settle(origin, first_, count, settlement_);
         channel_.drop_if_unused(origin);
     }

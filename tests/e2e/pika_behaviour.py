@@ -209,6 +209,22 @@ class Consumers(Messaging):
         self.assertEqual([str(number) for number in range(5)], [body for body, _ in high])
         self.assertEqual(["5", "6", "7"], [body for body, _ in low])
 
+    def test_a_global_prefetch_holds_while_gets_and_deliveries_go_back_together(self):
+        one, two, other, got = self.queue(), self.queue(), self.queue(), []
+        self.channel.basic_qos(prefetch_count=3, global_qos=True)
+        for queue in (one, two):
+            self.channel.basic_consume(queue, lambda channel, method, properties, body: got.append(method.delivery_tag))
+        self.publish(one, "1", "2")
+        self.pump(lambda: len(got) == 2, "two deliveries")
+        self.publish(other, "got, and not counted")
+        (tag, _, _), = self.bodies(other, 1)
+        self.publish(two, "3", "4", "5")
+        self.pump(lambda: len(got) == 3, "a third delivery")
+        self.channel.basic_nack(tag, multiple=True, requeue=True)
+        self.pump(lambda: len(got) >= 5, "two more")
+        self.connection.process_data_events(0.5)
+        self.assertEqual([1, 2, 4, 5, 6], got)
+
     def test_a_global_prefetch_is_shared_by_the_channel(self):
         one, two = self.queue(), self.queue()
         self.channel.basic_qos(prefetch_count=3, global_qos=True)
