@@ -6,8 +6,7 @@
 //   TRILBY_FAULT_FILES    how the names of these files and directories begin, as /proc knows them
 //   TRILBY_FAULT_COUNTS   a file of 16 counters of 64 bits: calls by kind, and at last how many were struck
 //   TRILBY_FAULT          "KIND:N:WHAT": the N-th call of the kind fails with that error, or is "short"
-//   TRILBY_FAULT_WHILE    a file: while it is there the N-th call and all later ones fail, with the error it
-//   names
+//   TRILBY_FAULT_WHILE    a file that names an error: while it is there all calls from the N-th on fail so
 //
 // It is a bad disk. A write that fails leaves half of its octets. A sync that fails loses what was written
 // since the one before, and the next sync knows nothing of it.
