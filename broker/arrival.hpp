@@ -48,7 +48,9 @@ class Arrival {
         if (message_ == nullptr) {
             message_ = pool_.copy(publication_);
             message_->stored = stored_;
-            publication_ = message_->publication();
+            // The sizes are known: read back from the message, they would wait for its head to be written.
+            publication_.names = {message_->bytes(), publication_.names.size()};
+            publication_.tail = {publication_.names.end(), publication_.tail.size()};
         }
         return message_;
     }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <type_traits>
 
 namespace trilby::broker {
 
@@ -15,10 +17,12 @@ namespace trilby::broker {
 ///
 /// Bounded in items and in octets of the messages under way, which should not leave the cache.
 template <class T>
+    requires std::is_trivially_copyable_v<T>
 class Mailbox {
   public:
-    explicit Mailbox(std::size_t capacity = 4096, std::uint64_t octets = std::uint64_t{1} << 20)
-        : slots_(std::make_unique_for_overwrite<Slot[]>(capacity)),
+    Mailbox(std::size_t capacity, std::uint64_t octets)
+        : mask_(std::bit_ceil(capacity) - 1),
+          slots_(std::make_unique_for_overwrite<Slot[]>(mask_ + 1)),
           capacity_(capacity),
           octet_limit_(octets) {}
 
@@ -26,13 +30,17 @@ class Mailbox {
 
     /// Seen by the receiver after the next `publish`.
     void push(T item, std::uint64_t octets = 0) {
-        if (!waiting_.empty() || !place(item, octets)) waiting_.emplace_back(item, octets);
+        if (waiting_.empty() && has_room(octets)) {
+            place(item, octets);
+        } else {
+            wait(item, octets);
+        }
     }
     /// Shows the receiver what was pushed; true if there is something new for it. Moves up what waited for
     /// room.
     bool publish() {
-        while (!waiting_.empty() && place(waiting_.front().item, waiting_.front().octets))
-            waiting_.pop_front();
+        for (; room_for_waiting(); waiting_.pop_front())
+            place(waiting_.front().item, waiting_.front().octets);
         if (!waiting_.empty()) stalled_.store(true, std::memory_order_seq_cst);
         const bool news = tail_ != published_.load(std::memory_order_relaxed);
         published_.store(tail_, std::memory_order_release);
@@ -51,7 +59,7 @@ class Mailbox {
         std::size_t count = 0;
         std::uint64_t octets = 0;
         for (; head_ != published && count < limit; ++count, ++head_) {
-            Slot& slot = slots_[head_ % capacity_];
+            Slot& slot = slots_[head_ & mask_];
             octets += slot.octets;
             accept(slot.item);
         }
@@ -89,14 +97,17 @@ class Mailbox {
         const std::uint64_t under_way = octets_in_ - known_octets_out_;
         return tail_ - known_consumed_ < capacity_ && (under_way == 0 || under_way + octets <= octet_limit_);
     }
-    bool place(const T& item, std::uint64_t octets) {
-        if (!has_room(octets)) return false;
-        slots_[tail_ % capacity_] = Slot(item, octets);
-        ++tail_;
+    void place(T item, std::uint64_t octets) {
+        Slot& slot = slots_[tail_++ & mask_];
+        slot.item = item;
+        slot.octets = octets;
         octets_in_ += octets;
-        return true;
     }
+    /// Apart and by value: where `push` is inlined, the item is then never put together in memory before it
+    /// is written to its slot.
+    [[gnu::noinline]] void wait(T item, std::uint64_t octets) { waiting_.emplace_back(item, octets); }
 
+    const std::size_t mask_;
     std::unique_ptr<Slot[]> slots_;
     const std::size_t capacity_;
     const std::uint64_t octet_limit_;

@@ -29,7 +29,7 @@ struct Settings {
     // Over all queues: messages that wait in memory, and what is read back of those that do not, in octets.
     std::uint64_t backlog_memory = std::uint64_t{12} << 20;
     std::uint64_t backlog_cache = std::uint64_t{8} << 20;
-    std::size_t mailbox_items = 4096;
+    std::size_t mailbox_items = 8192;
     std::uint64_t mailbox_octets = std::uint64_t{640} << 10;
 };
 
