@@ -59,6 +59,8 @@ class Mailbox {
         std::size_t count = 0;
         std::uint64_t octets = 0;
         for (; head_ != published && count < limit; ++count, ++head_) {
+            if constexpr (requires(const T& item) { item.prefetch(); })
+                if (published - head_ > lookahead) slots_[(head_ + lookahead) & mask_].item.prefetch();
             Slot& slot = slots_[head_ & mask_];
             octets += slot.octets;
             accept(slot.item);
@@ -78,6 +80,8 @@ class Mailbox {
     }
 
   private:
+    static constexpr std::uint64_t lookahead = 4;  // items, of those that have something to fetch
+
     struct Slot {
         Slot() {}  // left as it is: a road that is not used is not touched
         Slot(const T& one, std::uint64_t size) : item(one), octets(size) {}
