@@ -54,6 +54,7 @@ struct Configuration {
     /// that changes shards costs about twice the CPU, and connections that come together often talk to each
     /// other. 1: spread evenly.
     unsigned connections_together = 8;
+    std::chrono::microseconds busy_poll{0};  // how long a shard looks for more before it sleeps
     MemoryWatermark memory_watermark;
     std::uint64_t backlog_memory = std::uint64_t{12} << 20;  // octets of messages that wait in memory
     std::uint64_t disk_watermark = 50'000'000;  // octets free; 0: only when the journal has no room

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <limits>
 #include <numeric>
+#include <ratio>
 #include <sstream>
 #include <system_error>
 
@@ -63,10 +64,13 @@ class Value {
             return fail(fmt::format("must be a duration in quotes with its unit, such as \"60s\", not {}",
                                     shown(node_)));
         }
-        std::chrono::milliseconds duration{};
+        std::chrono::microseconds duration{};
         if (!take(parse_duration(*text), duration)) return;
         const auto whole = std::chrono::duration_cast<Duration>(duration);
-        if (whole != duration) return fail(fmt::format("must be whole seconds, not {}", shown(node_)));
+        if (whole != duration) {
+            return fail(fmt::format("must be whole {}, not {}",
+                                    whole_seconds<Duration> ? "seconds" : "milliseconds", shown(node_)));
+        }
         if (whole < least || whole > most) {
             return fail(
                 fmt::format("must be from {} to {}, not {}", in_words(least), in_words(most), shown(node_)));
@@ -147,9 +151,13 @@ class Value {
         return text.view().size() <= 80 ? text.str() : "what is there";
     }
 
-    static std::string in_words(std::chrono::milliseconds duration) {
-        if (duration.count() % 1000 != 0) return fmt::format("{}ms", duration.count());
-        return fmt::format("{}s", duration.count() / 1000);
+    template <class Duration>
+    static constexpr bool whole_seconds = std::ratio_equal_v<typename Duration::period, std::ratio<1>>;
+
+    static std::string in_words(std::chrono::microseconds duration) {
+        if (duration.count() % 1000 != 0) return fmt::format("{}us", duration.count());
+        if (duration.count() % 1'000'000 != 0) return fmt::format("{}ms", duration.count() / 1000);
+        return fmt::format("{}s", duration.count() / 1'000'000);
     }
 
     template <class Read>
@@ -195,6 +203,7 @@ struct Key {
     void (*read)(Value, Configuration&);
 };
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -204,6 +213,10 @@ constexpr std::uint64_t largest_frame = std::uint64_t{128} << 20;
 constexpr std::uint64_t largest_message = std::uint64_t{512} << 20;  // RabbitMQ's hard limit
 
 constexpr std::array keys{
+    Key{"busy_poll",
+        [](Value v, Configuration& c) {
+            v.read_duration(c.busy_poll, microseconds{0}, microseconds{10'000});
+        }},
     Key{"channel_max", [](Value v, Configuration& c) { v.read(c.channel_max, 1, 65'535); }},
     Key{"consumer_timeout",
         [](Value v, Configuration& c) {

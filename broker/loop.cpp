@@ -66,6 +66,10 @@ void Loop::run() {
             mail_before = mail;
             continue;
         }
+        if (look_for_more()) {
+            mail_before = false;
+            continue;
+        }
         std::atomic<bool>& asleep = shard_.asleep();
         asleep.store(true, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -77,6 +81,18 @@ void Loop::run() {
         asleep.store(false, std::memory_order_relaxed);
         mail_before = false;
     }
+}
+
+bool Loop::look_for_more() {
+    const std::chrono::microseconds longest = shard_.settings().busy_poll;
+    if (longest.count() == 0 || !patience_.worth_a_look()) return false;
+    const auto end = std::chrono::steady_clock::now() + longest;
+    bool found = false;
+    do {
+        found = io_.poll_one() != 0 || shard_.has_mail();
+    } while (!found && std::chrono::steady_clock::now() < end);
+    patience_.looked(found);
+    return found;
 }
 
 void Loop::share_reads() {

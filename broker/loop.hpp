@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "broker/connection.hpp"
+#include "broker/patience.hpp"
 #include "broker/shard.hpp"
 
 namespace trilby::broker {
@@ -76,6 +77,7 @@ class Loop final : public ShardLoop {
     /// What is read in a turn and written at its end should not leave the processor's cache meanwhile.
     static constexpr std::size_t octets_a_turn = std::size_t{512} << 10;
 
+    bool look_for_more();
     void share_reads();
     void write_dirty();
     void end_turn();
@@ -92,6 +94,7 @@ class Loop final : public ShardLoop {
                                       boost::asio::io_context::executor_type>
         tick_;
     int wake_fd_;
+    Patience patience_;
     bool ticking_ = false;
     bool stopping_ = false;
     bool arrived_ = false;  // at the end

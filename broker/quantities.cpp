@@ -30,8 +30,9 @@ constexpr std::array byte_units{Unit{"", 1},
                                 Unit{"GB", 1'000'000'000},
                                 Unit{"TB", 1'000'000'000'000}};
 
-constexpr std::array duration_units{Unit{"ms", 1}, Unit{"s", 1'000}, Unit{"min", 60'000},
-                                    Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
+constexpr std::array duration_units{
+    Unit{"us", 1},           Unit{"ms", 1'000},        Unit{"s", 1'000'000},
+    Unit{"min", 60'000'000}, Unit{"h", 3'600'000'000}, Unit{"d", 86'400'000'000}};
 
 /// None: no whole number with one of the units, or more than `largest`.
 std::optional<std::uint64_t> quantity(std::string_view text, std::span<const Unit> units,
@@ -56,13 +57,14 @@ std::expected<std::uint64_t, std::string> parse_byte_size(std::string_view text)
         text));
 }
 
-std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string_view text) {
-    if (text == "0") return std::chrono::milliseconds{0};
-    if (const auto ms = quantity(text, duration_units, std::numeric_limits<std::int64_t>::max())) {
-        return std::chrono::milliseconds{*ms};
+std::expected<std::chrono::microseconds, std::string> parse_duration(std::string_view text) {
+    if (text == "0") return std::chrono::microseconds{0};
+    if (const auto us = quantity(text, duration_units, std::numeric_limits<std::int64_t>::max())) {
+        return std::chrono::microseconds{*us};
     }
     return std::unexpected(fmt::format(
-        R"("{}" is not a duration: write a whole number with ms, s, min, h or d, such as "30min")", text));
+        R"("{}" is not a duration: write a whole number with us, ms, s, min, h or d, such as "30min")",
+        text));
 }
 
 }  // namespace trilby::broker

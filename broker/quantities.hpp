@@ -15,7 +15,7 @@ namespace trilby::broker {
 /// sentence.
 std::expected<std::uint64_t, std::string> parse_byte_size(std::string_view text);
 
-/// A whole number of ms, s, min, h or d: "30min". Only 0 needs no unit. The error is a sentence.
-std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string_view text);
+/// A whole number of us, ms, s, min, h or d: "30min". Only 0 needs no unit. The error is a sentence.
+std::expected<std::chrono::microseconds, std::string> parse_duration(std::string_view text);
 
 }  // namespace trilby::broker

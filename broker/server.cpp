@@ -39,6 +39,7 @@ Settings settings_of(const Configuration& configuration) {
     settings.max_message_size = configuration.max_message_size;
     settings.handshake_timeout = configuration.handshake_timeout;
     settings.consumer_timeout = configuration.consumer_timeout;
+    settings.busy_poll = configuration.busy_poll;
     settings.loopback_users = configuration.loopback_users;
     settings.backlog_memory = configuration.backlog_memory;
     settings.server_version = configuration.server_version;

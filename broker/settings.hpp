@@ -17,6 +17,7 @@ struct Settings {
     std::chrono::milliseconds handshake_timeout{10000};
     std::chrono::milliseconds failed_login_delay{3000};
     std::chrono::milliseconds consumer_timeout{1800000};  // 0: none
+    std::chrono::microseconds busy_poll{0};
     std::vector<std::string> loopback_users{"guest"};
     std::string server_version = "3.13.7";  // what clients parse
     std::string cluster_name = "trilby@localhost";

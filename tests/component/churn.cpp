@@ -255,6 +255,7 @@ TEST_CASE(
     configuration.threads = 4;
     configuration.connections_together = 1;
     configuration.backlog_memory = 4096;  // so that backlogs are on the disk
+    configuration.busy_poll = std::chrono::microseconds(seed % 2 * 50);  // both ways to wait are met
     trilby::broker::Server server(configuration);
     const std::string address = server.addresses().at(0);
     const auto port = static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));

@@ -8,6 +8,7 @@
 #include "temporary_folder.hpp"
 
 using namespace trilby::broker;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -38,6 +39,7 @@ TEST_CASE("an empty file leaves every default") {
     CHECK(read.data_directory == default_data_directory());
     CHECK_FALSE(read.definitions);
     CHECK(read.threads == 0);
+    CHECK(read.busy_poll == microseconds{0});
     CHECK(read.memory_watermark == MemoryWatermark{.fraction = 0.4, .bytes = {}});
     CHECK(read.backlog_memory == 12ull << 20);
     CHECK(read.heartbeat == seconds{60});
@@ -57,6 +59,7 @@ listeners = ["0.0.0.0:5673", "[::]:0", "bus.example.org:5672"]
 data_directory = "/data"
 definitions = "/etc/definitions.json"
 threads = 4
+busy_poll = "50us"
 memory_watermark = "512MiB"
 backlog_memory = "64MiB"
 heartbeat = "2min"
@@ -73,6 +76,7 @@ log_level = "warning"
     CHECK(read.data_directory == "/data");
     CHECK(read.definitions == "/etc/definitions.json");
     CHECK(read.threads == 4);
+    CHECK(read.busy_poll == microseconds{50});
     CHECK(read.memory_watermark.of(1) == 512ull << 20);
     CHECK(read.backlog_memory == 64ull << 20);
     CHECK(read.heartbeat == seconds{120});
@@ -140,6 +144,8 @@ TEST_CASE("a value out of range is refused with the range") {
     CHECK(error_of("frame_max = '1GiB'") == "1: frame_max must be from 4096 to 134217728 bytes, not '1GiB'");
     CHECK(error_of("max_message_size = 0") == "1: max_message_size must be from 1 to 536870912 bytes, not 0");
     CHECK(error_of("heartbeat = '1500ms'") == "1: heartbeat must be whole seconds, not '1500ms'");
+    CHECK(error_of("consumer_timeout = '5us'") == "1: consumer_timeout must be whole milliseconds, not '5us'");
+    CHECK(error_of("busy_poll = '11ms'") == "1: busy_poll must be from 0s to 10ms, not '11ms'");
     CHECK(error_of("heartbeat = '65536s'") == "1: heartbeat must be from 0s to 65535s, not '65536s'");
     CHECK(error_of("handshake_timeout = '0'") == "1: handshake_timeout must be from 100ms to 3600s, not '0'");
     CHECK(error_of("memory_watermark = 0.0").find("above 0.0") != std::string::npos);
@@ -149,7 +155,7 @@ TEST_CASE("a value out of range is refused with the range") {
 
 TEST_CASE("a value that cannot be understood is refused with its key") {
     CHECK(error_of("heartbeat = '60'") ==
-          "1: heartbeat: \"60\" is not a duration: write a whole number with ms, s, min, h or d, such as "
+          "1: heartbeat: \"60\" is not a duration: write a whole number with us, ms, s, min, h or d, such as "
           "\"30min\"");
     CHECK(error_of("max_message_size = '1M'").starts_with("1: max_message_size: \"1M\" is not a size: "));
     CHECK(error_of("memory_watermark = '40%'")
