@@ -51,8 +51,8 @@ struct Configuration {
     std::optional<std::filesystem::path> definitions;
     unsigned threads = 0;  // 0: as many as there are cores
     /// So many more connections than the emptiest shard may be where the latest one was placed. A message
-    /// that changes shards costs about twice the CPU, and connections that come together often talk to each
-    /// other. 1: spread evenly.
+    /// that changes shards costs about half as much CPU again, and connections that come together often talk
+    /// to each other. 1: spread evenly.
     unsigned connections_together = 8;
     std::chrono::microseconds busy_poll{0};  // how long a shard looks for more before it sleeps
     MemoryWatermark memory_watermark;
