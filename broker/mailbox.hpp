@@ -17,8 +17,9 @@ namespace trilby::broker {
 ///
 /// Bounded in items and in octets of the messages under way, which should not leave the cache.
 template <class T>
-    requires std::is_trivially_copyable_v<T>
 class Mailbox {
+    static_assert(std::is_trivially_copyable_v<T>);
+
   public:
     Mailbox(std::size_t capacity, std::uint64_t octets)
         : mask_(std::bit_ceil(capacity) - 1),

@@ -31,8 +31,16 @@ constexpr unsigned freed_memory_each = 25;  // watches
 /// After the journal has failed: its peers have a second to answer a close, and two to read it.
 constexpr std::chrono::seconds longest_end{5};
 
+std::size_t threads_of(const Configuration& configuration) {
+    return configuration.threads != 0 ? configuration.threads
+                                      : std::max(1u, std::thread::hardware_concurrency());
+}
+
 Settings settings_of(const Configuration& configuration) {
     Settings settings;
+    // There is a road for each two shards, and in the end each uses all of its ring: many have less each.
+    settings.mailbox_items = std::clamp<std::size_t>(4 * settings.mailbox_items / threads_of(configuration),
+                                                     1024, settings.mailbox_items);
     settings.channel_max = configuration.channel_max;
     settings.frame_max = configuration.frame_max;
     settings.heartbeat = static_cast<std::uint16_t>(configuration.heartbeat.count());
@@ -72,8 +80,7 @@ Server::Server(Configuration configuration)
       store_(directory_.catalog()),
       settings_(settings_of(configuration_)),
       background_io_([this](ShardIndex shard) { shards_[shard]->wake_if_asleep(); }) {
-    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-    const std::size_t threads = configuration_.threads == 0 ? cores : configuration_.threads;
+    const std::size_t threads = threads_of(configuration_);
     std::vector<Shard*> all;
     for (std::size_t i = 0; i < threads; ++i) {
         shards_.push_back(std::make_unique<Shard>(static_cast<ShardIndex>(i), settings_, threads));

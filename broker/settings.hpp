@@ -17,7 +17,7 @@ struct Settings {
     std::chrono::milliseconds handshake_timeout{10000};
     std::chrono::milliseconds failed_login_delay{3000};
     std::chrono::milliseconds consumer_timeout{1800000};  // 0: none
-    std::chrono::microseconds busy_poll{0};
+    std::chrono::microseconds busy_poll{0};               // 0: sleep at once
     std::vector<std::string> loopback_users{"guest"};
     std::string server_version = "3.13.7";  // what clients parse
     std::string cluster_name = "trilby@localhost";
@@ -30,7 +30,7 @@ struct Settings {
     // Over all queues: messages that wait in memory, and what is read back of those that do not, in octets.
     std::uint64_t backlog_memory = std::uint64_t{12} << 20;
     std::uint64_t backlog_cache = std::uint64_t{8} << 20;
-    std::size_t mailbox_items = 8192;
+    std::size_t mailbox_items = 8192;  // enough for small messages to fill the octets; 48 octets each
     std::uint64_t mailbox_octets = std::uint64_t{640} << 10;
 };
 
