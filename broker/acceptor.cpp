@@ -2,7 +2,9 @@
 #include "broker/acceptor.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include <boost/asio/ip/v6_only.hpp>
 #include <fmt/format.h>
@@ -14,11 +16,12 @@ namespace trilby::broker {
 namespace {
 using boost::system::error_code;
 constexpr int backlog = 1024;
-constexpr std::chrono::milliseconds pause_without_descriptors{200};
+constexpr std::chrono::milliseconds pause_without_room{200};
+constexpr int most_together = 64;
 }  // namespace
 
-Acceptor::Acceptor(boost::asio::io_context& io, const Listener& listener, Accept accept)
-    : accept_(std::move(accept)), acceptor_(io), pause_(io) {
+Acceptor::Acceptor(boost::asio::io_context& io, const Listener& listener, Room room, Accept accept)
+    : room_(std::move(room)), accept_(std::move(accept)), acceptor_(io), pause_(io) {
     error_code error;
     tcp::resolver resolver(io);
     const auto found = resolver.resolve(listener.host, std::to_string(listener.port),
@@ -43,25 +46,33 @@ Acceptor::Acceptor(boost::asio::io_context& io, const Listener& listener, Accept
 
 void Acceptor::start() {
     acceptor_.async_wait(tcp::acceptor::wait_read, [this](error_code error) {
-        if (error) return;
-        for (int most = 64; most > 0; --most) {
-            const int socket =
-                ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (socket >= 0) {
-                accept_(socket);
-            } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                spdlog::error("cannot accept on {}: {}; trying again", address_,
-                              fmt::system_error(errno, "accept").what());
-                pause_.expires_after(pause_without_descriptors);
-                pause_.async_wait([this](error_code cancelled) {
-                    if (!cancelled) start();
-                });
-                return;
-            } else if (errno != EINTR && errno != ECONNABORTED) {
-                break;
-            }
+        if (!error) take();
+    });
+}
+
+void Acceptor::take() {
+    for (int most = most_together; most > 0; --most) {
+        if (!room_()) return pause("there are as many connections as file descriptors allow");
+        const int socket =
+            ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            if (std::exchange(pausing_, false)) spdlog::info("accepting on {} again", address_);
+            accept_(socket);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            return pause(std::strerror(errno));
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            break;
         }
-        start();
+    }
+    start();
+}
+
+void Acceptor::pause(const char* why) {
+    if (!std::exchange(pausing_, true))
+        spdlog::warn("accepting nobody on {} for now: {}; who connects has to wait", address_, why);
+    pause_.expires_after(pause_without_room);
+    pause_.async_wait([this](error_code error) {
+        if (!error) start();
     });
 }
 

@@ -209,10 +209,6 @@ Check read_leader_locator(const ValueView& value, TableView, QueueArguments& int
     return store(locator, into.leader_locator);
 }
 
-Check read_consumer_timeout(const ValueView& value, TableView, QueueArguments& into) {
-    return store(not_negative(value), into.consumer_timeout);
-}
-
 Check read_delivery_limit(const ValueView& value, TableView, QueueArguments& into) {
     into.delivery_limit = value.as_integer();  // RabbitMQ 3 takes anything and heeds integers
     return {};
@@ -269,13 +265,12 @@ constexpr std::array known_arguments{
     KnownArgument{"x-stream-filter-size-bytes", S, count<&A::filter_size_bytes>},
     KnownArgument{"x-initial-cluster-size", S, read_initial_size},
     KnownArgument{"x-queue-leader-locator", C | Q | S, read_leader_locator},
-    KnownArgument{"x-consumer-timeout", C | Q, read_consumer_timeout},
     KnownArgument{"x-delivery-limit", Q, read_delivery_limit},
     KnownArgument{"x-queue-master-locator", C, read_master_locator},
 };
 
 /// Limits of streams that RabbitMQ checks when it creates one, after everything else.
-std::optional<std::string> stream_limit_error(const QueueArguments& arguments) {
+std::optional<std::string_view> stream_limit_error(const QueueArguments& arguments) {
     if (arguments.max_segment_size_bytes > std::uint64_t{largest_segment}) {
         return "Exceeded max value for x-stream-max-segment-size-bytes";
     }
@@ -348,6 +343,7 @@ std::expected<QueueArguments, std::string> check_queue_arguments(TableView argum
     const auto resource = queue_in_vhost(queue, vhost);
     QueueArguments result;
     result.type = default_type;
+    result.consumer_timeout = arguments.find("x-consumer-timeout").has_value();
     for (const auto& known : known_arguments) {
         if (!known.of(result.type)) continue;
         const auto value = arguments.find(known.name);
@@ -362,7 +358,7 @@ std::expected<QueueArguments, std::string> check_queue_arguments(TableView argum
             return std::unexpected(of_queue_type(name, resource, result.type));
         }
     }
-    if (auto error = stream_limit_error(result)) return std::unexpected(std::move(*error));
+    if (const auto error = stream_limit_error(result)) return std::unexpected(std::string(*error));
     return result;
 }
 

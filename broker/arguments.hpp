@@ -47,7 +47,7 @@ struct QueueArguments {
     std::optional<std::uint8_t> max_priority;
     std::optional<bool> single_active_consumer;
     std::optional<std::int64_t> delivery_limit;  // negative: none
-    std::optional<std::chrono::milliseconds> consumer_timeout;
+    bool consumer_timeout = false;               // of RabbitMQ 3.12; 3.10 neither looks at it nor compares it
 
     // Accepted and without visible effect on one node.
     std::optional<std::string> queue_mode, master_locator, leader_locator;

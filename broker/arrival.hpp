@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "broker/message_pool.hpp"
 
 namespace trilby::broker {
+
+/// A place in a shard's spill file. It is good until something is removed from there.
+struct Spilled {
+    static constexpr std::uint64_t nowhere = UINT64_MAX;
+    std::uint64_t place = nowhere;
+    std::uint64_t removals = 0;  // before it
+};
 
 /// A publish on its way to its queues. It becomes a Message only when somebody has to keep it: a queue
 /// without a waiting consumer, an acknowledgement to come, another shard.
@@ -23,13 +33,7 @@ class Arrival {
           message_(message),
           shared_(true) {}
     ~Arrival() {
-        if (message_ == nullptr || shared_) return;
-        const std::uint32_t references = message_->references.load(std::memory_order_relaxed);
-        if (references == 1) {
-            pool_.release(message_);
-        } else {
-            message_->references.store(references - 1, std::memory_order_relaxed);
-        }
+        if (message_ != nullptr && !shared_) let_go();
     }
     Arrival(const Arrival&) = delete;
     Arrival& operator=(const Arrival&) = delete;
@@ -42,6 +46,8 @@ class Arrival {
     }
     /// Null while nobody had to keep it.
     Message* message() const { return message_; }
+    /// Where a queue's Bodies spilled it, for the next queue.
+    Spilled spilled;
 
     /// The message without a reference, good while this object lives.
     Message* borrow() {
@@ -67,6 +73,15 @@ class Arrival {
     }
 
   private:
+    void let_go() {
+        const std::uint32_t references = message_->references.load(std::memory_order_relaxed);
+        if (references == 1) {
+            pool_.release(message_);
+        } else {
+            message_->references.store(references - 1, std::memory_order_relaxed);
+        }
+    }
+
     Publication publication_;
     MessagePool& pool_;
     const std::uint64_t stored_;

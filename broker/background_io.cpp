@@ -21,13 +21,21 @@ constexpr std::chrono::milliseconds pause{50};
 void BackgroundIo::submit(Request& request) {
     {
         const std::lock_guard lock(mutex_);
+        begin();
         requests_.push_back(&request);
-        if (!thread_.joinable()) {
-            thread_ = std::jthread([this] { run(); });
-            ::pthread_setname_np(thread_.native_handle(), "disk");
-        }
     }
     wanted_.notify_one();
+}
+
+void BackgroundIo::start() {
+    const std::lock_guard lock(mutex_);
+    begin();
+}
+
+void BackgroundIo::begin() {
+    if (by_hand_ || thread_.joinable()) return;
+    thread_ = std::jthread([this] { run(); });
+    ::pthread_setname_np(thread_.native_handle(), "disk");
 }
 
 void BackgroundIo::stop() {
@@ -37,6 +45,8 @@ void BackgroundIo::stop() {
     }
     wanted_.notify_one();
     if (thread_.joinable()) thread_.join();
+    while (by_hand_ && turn()) {
+    }
 }
 
 void BackgroundIo::run() {
@@ -47,19 +57,36 @@ void BackgroundIo::run() {
         Request& request = *requests_.front();
         requests_.pop_front();
         lock.unlock();
-        const ShardIndex shard = request.shard;
-        std::atomic<std::uint32_t>& completed = *request.completed;
-        carry_out(request);
-        request.done.store(true, std::memory_order_release);  // it may be gone from here on
-        completed.fetch_add(1, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_seq_cst);  // that first, then who sleeps
-        completed_(shard);
+        complete(request);
     }
+}
+
+bool BackgroundIo::has_requests() {
+    const std::lock_guard lock(mutex_);
+    return !requests_.empty();
+}
+
+bool BackgroundIo::turn() {
+    if (!has_requests()) return false;
+    Request& request = *requests_.front();
+    requests_.pop_front();
+    complete(request);
+    return true;
+}
+
+void BackgroundIo::complete(Request& request) {
+    const ShardIndex shard = request.shard;
+    std::atomic<std::uint32_t>& completed = *request.completed;
+    carry_out(request);
+    request.done.store(true, std::memory_order_release);  // it may be gone from here on
+    completed.fetch_add(1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // that first, then who sleeps
+    completed_(shard);
 }
 
 void BackgroundIo::carry_out(Request& request) {
     if (request.file == -1) {
-        std::this_thread::sleep_for(pause);
+        if (!by_hand_) std::this_thread::sleep_for(pause);  // a scheduler's own time passes by itself
         return;
     }
     if (request.octets == nullptr) {

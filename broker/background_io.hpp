@@ -28,22 +28,34 @@ class BackgroundIo {
         std::atomic<bool> done{false};
     };
 
-    /// `completed(shard)` is called by this thread after each request.
-    explicit BackgroundIo(std::function<void(ShardIndex)> completed) : completed_(std::move(completed)) {}
+    enum class Turns : std::uint8_t { own_thread, by_hand };
+    using Completed = std::function<void(ShardIndex shard)>;
+    /// `completed` is called by this thread after each request. By hand there is none, and `turn` is called
+    /// instead.
+    explicit BackgroundIo(Completed completed, Turns turns = Turns::own_thread)
+        : completed_(std::move(completed)), by_hand_(turns == Turns::by_hand) {}
     ~BackgroundIo() { stop(); }
     BackgroundIo(const BackgroundIo&) = delete;
     BackgroundIo& operator=(const BackgroundIo&) = delete;
 
     /// Any shard's thread. The request is the caller's, and stays where it is until it is done.
     void submit(Request& request);
+    /// The thread is there from now on; without it the first request starts it. Throws std::system_error.
+    void start();
     /// Does what has been asked for, and ends. Nobody may ask any more.
     void stop();
+    /// By hand: carries out the oldest request; false: nobody waits.
+    bool turn();
+    bool has_requests();
 
   private:
+    void begin();
     void run();
+    void complete(Request& request);
     void carry_out(Request& request);
 
-    const std::function<void(ShardIndex)> completed_;
+    const Completed completed_;
+    const bool by_hand_;
     std::mutex mutex_;
     std::condition_variable wanted_;
     std::deque<Request*> requests_;

@@ -31,6 +31,8 @@ class Backlog {
     std::size_t ready() const { return ready_; }
     std::size_t unacknowledged() const { return entries_.size() - ready_; }
 
+    /// The next `add` or `add_handed_out` needs no memory.
+    void make_room() { entries_.make_room(); }
     /// At the end, ready.
     void add(Kept kept) {
         entries_.push_back(kept);
@@ -69,15 +71,36 @@ class Backlog {
             given_back_.pop_back();
         }
     }
+    /// … and at once is not, nothing else having happened: it was never out. Needs no memory.
+    void take_back(const Entry& first) {
+        ++ready_;
+        if (!first.redelivered) {
+            --cursor_;
+        } else {
+            given_back_.push_back(first.number);
+            std::push_heap(given_back_.begin(), given_back_.end(), std::greater<>{});
+        }
+    }
     /// … or is gone.
     void remove(const Entry& first) {
         hand_out(first);
         entries_.take(first.number);
     }
 
+    /// Those from `first` up to `end`, all handed out: settle(kept), and then each is gone. What is thrown
+    /// for stays, and what follows.
+    template <class F>
+    void settle_each(EntryNumber first, EntryNumber end, F settle) {
+        entries_.take_each(first, end, settle);
+    }
     /// A handed-out entry is settled: returns what was kept, nothing if there is none under that number.
     Kept settle(EntryNumber number) {
         return entries_.find(number) == nullptr ? Kept() : entries_.take(number);
+    }
+    /// The next so many calls of `give_back` need no memory.
+    void make_room_to_give_back(std::size_t count) {
+        if (given_back_.capacity() - given_back_.size() < count)
+            given_back_.reserve(std::max(given_back_.size() + count, 2 * given_back_.capacity()));
     }
     /// A handed-out entry is ready again at its old place. Nothing happens if there is none under that
     /// number.
@@ -88,14 +111,29 @@ class Backlog {
         ++ready_;
     }
 
-    /// Everything, ready or not, in order; the backlog is empty afterwards.
+    /// Everything, ready or not, in order. `visit` may put something else in its place.
     template <class F>
-    void clear(F take) {
-        for (EntryNumber number = entries_.next(0); number != entries_.end(); number = entries_.next(number))
-            take(entries_.take(number));
+    void each(F visit) {
+        for (EntryNumber number = entries_.next(0); number != entries_.end();
+             number = entries_.next(number + 1))
+            visit(*entries_.find(number));
+    }
+
+    /// The number of the entry to come.
+    EntryNumber end() const { return entries_.end(); }
+
+    /// Everything, ready or not, in order, until `take` returns false; true when the backlog is empty. What
+    /// `take` throws for stays, and what follows it. Nothing else may be done with it after the first call.
+    template <class F>
+    bool clear(F take) {
         given_back_.clear();
-        cursor_ = entries_.end();
         ready_ = 0;
+        for (bool more = true; more && !entries_.empty();) {
+            const EntryNumber number = entries_.next(0);
+            more = take(*entries_.find(number));
+            entries_.take(number);
+        }
+        return entries_.empty();
     }
 
   private:

@@ -20,6 +20,9 @@ constexpr std::size_t most_open_segments = 4;
 constexpr std::size_t most_reading = 32;
 constexpr std::uint64_t no_end = UINT64_MAX;
 constexpr std::size_t long_record_kept = std::size_t{1} << 20;
+/// Octets on their way to the spill file, above which publishers pause, and below which they go on.
+constexpr std::size_t much_being_written = std::size_t{4} << 20;
+constexpr std::size_t little_being_written = std::size_t{2} << 20;
 }  // namespace
 
 Bodies::Bodies(MessagePool& messages, Limits limits)
@@ -39,10 +42,35 @@ Kept Bodies::keep_on_disk(Arrival& arrival, bool durable) {
     if (io_ == nullptr) return {};
     if (durable && arrival.stored() != 0) {
         ++in_journal_;
+        taken_ += entry_size;
         return Kept::stored(arrival.stored());
     }
-    if (const auto place = spill_->add(arrival.publication())) return Kept::spilled(*place);
-    return {};
+    // One place for all its queues here.
+    if (!spill_->add_again(arrival.spilled)) {
+        const auto spilled = spill_->add(arrival.publication());
+        if (!spilled) return {};
+        arrival.spilled = *spilled;
+        taken_ += arrival.weight();
+    }
+    taken_ += entry_size;
+    behind_ = behind_ || spill_->being_written() > much_being_written;
+    added_while_behind_ = behind_;
+    return Kept::spilled(arrival.spilled.place);
+}
+
+Kept Bodies::take_over(Kept kept, bool durable) {
+    if (!kept.in_memory()) return restore(kept.stored_id());
+    Message* const message = kept.message();
+    if (octets_ >= limits_.memory) try {
+            Arrival arrival(message, messages_);
+            if (const Kept on_disk = keep_on_disk(arrival, durable); on_disk != Kept{}) {
+                messages_.release(message);
+                return on_disk;
+            }
+        } catch (const std::bad_alloc&) {  // it stays where it is
+        }
+    octets_ += message->weight();
+    return kept;
 }
 
 void Bodies::forget_long_record() {
@@ -66,7 +94,9 @@ void Bodies::look() {
     if (std::exchange(waits_for_journal_, false)) journal_->want_calls(false);
     std::erase_if(reading_,
                   [](const auto& one) { return one->request.done.load(std::memory_order_acquire); });
-    if (spill_ != nullptr) spill_->collect();
+    if (spill_ == nullptr) return;
+    spill_->collect();
+    if (spill_->being_written() < little_being_written) behind_ = added_while_behind_ = false;
 }
 
 std::expected<Publication, Bodies::Missing> Bodies::read(Kept kept) {

@@ -6,6 +6,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/arrival.hpp"
@@ -45,6 +46,7 @@ class Bodies {
             if (const Kept kept = keep_on_disk(arrival, durable); kept != Kept{}) return kept;
         Message* message = arrival.keep();
         octets_ += message->weight();
+        taken_ += entry_size;
         return Kept(message);
     }
     /// The same for one that is handed out at once: what would have to be spilled, and then is settled before
@@ -62,11 +64,32 @@ class Bodies {
         }
     }
 
+    /// A queue takes its messages to another shard: not one that is spilled, for the file stays here.
+    void hand_over(Kept kept) {
+        if (kept.in_memory()) {
+            octets_ -= kept.message()->weight();
+        } else {
+            drop_on_disk(kept);
+        }
+    }
+    /// … and is here: what is kept of it from now on. What is beyond the budget does not stay in memory.
+    Kept take_over(Kept kept, bool durable);
+
     /// A message of the journal that waited when the broker started.
     Kept restore(std::uint64_t stored) {
         ++in_journal_;
         return Kept::stored(stored);
     }
+
+    /// Is so much on its way to the spill file that who adds to it has to pause? Ends some time after
+    /// `moved`.
+    bool is_behind() const { return behind_; }
+    /// Has something been added meanwhile? Once for each.
+    bool added_while_behind() { return added_while_behind_ && std::exchange(added_while_behind_, false); }
+
+    /// Octets of memory and disk that were taken so far besides what was received: what the spill file got,
+    /// and the entries of queues, of which one publish may fill many.
+    std::uint64_t taken() const { return taken_; }
 
     enum class Missing : std::uint8_t {
         not_yet,  // to be tried again when `moved`
@@ -121,12 +144,17 @@ class Bodies {
 
     MessagePool& messages_;
     const Limits limits_;
+    /// A number grows in doubled rings.
+    static constexpr std::uint64_t entry_size = 2 * sizeof(Kept);
     std::uint64_t octets_ = 0;
+    std::uint64_t taken_ = 0;
     journal::End* journal_ = nullptr;
     BackgroundIo* io_ = nullptr;
     ShardIndex shard_ = 0;
     BlockCache cache_;
     std::unique_ptr<Spill> spill_;
+    bool behind_ = false;
+    bool added_while_behind_ = false;
     std::uint64_t in_journal_ = 0;       // messages that are only there
     std::vector<OpenSegment> segments_;  // the last used at the end
     std::vector<std::unique_ptr<Reading>> reading_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <set>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "broker/arguments.hpp"
 #include "broker/catalog.hpp"
@@ -30,8 +33,10 @@ struct Imported {
     }
 };
 
+/// The error names every pattern that cannot be used, a line each.
 std::expected<void, std::string> import_access(const Definitions& definitions, const Imported& imported,
                                                auth::Access& access) {
+    std::vector<std::string> unusable;
     for (const auto& user : definitions.users) {
         auto hash = auth::PasswordHash::from_base64(user.password_hash, user.hashing_algorithm);
         if (!hash) return Failure(fmt::format("user '{}': {}", user.name, hash.error()));
@@ -45,7 +50,7 @@ std::expected<void, std::string> import_access(const Definitions& definitions, c
             return Failure(
                 fmt::format("a permission names the user '{}', who is not among the users", row.user));
         if (auto set = access.set_permission(row.user, row.vhost, row.configure, row.write, row.read); !set)
-            return set;
+            unusable.push_back(std::move(set.error()));
     }
     for (const auto& row : definitions.topic_permissions) {
         if (auto vhost = imported.vhost(row.vhost, fmt::format("a topic permission of user '{}'", row.user));
@@ -56,9 +61,12 @@ std::expected<void, std::string> import_access(const Definitions& definitions, c
                 fmt::format("a topic permission names the user '{}', who is not among the users", row.user));
         if (auto set = access.set_topic_permission(row.user, row.vhost, row.exchange, row.write, row.read);
             !set)
-            return set;
+            unusable.push_back(std::move(set.error()));
     }
-    return {};
+    if (unusable.empty()) return {};
+    if (unusable.size() == 1) return Failure(fmt::format("{}: rewrite it", unusable.front()));
+    return Failure(
+        fmt::format("{} patterns are to be rewritten: {}", unusable.size(), fmt::join(unusable, "; ")));
 }
 
 }  // namespace
@@ -69,7 +77,7 @@ std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) 
     for (const auto& vhost : definitions.vhosts) {
         const auto index = static_cast<VhostIndex>(imported.vhosts.size());
         if (!imported.vhosts.emplace(vhost.name, index).second) continue;
-        add_vhost(changes, index, vhost.name);
+        add_vhost(changes, index, vhost);
     }
     auto access = std::make_shared<auth::Access>();
     if (auto done = import_access(definitions, imported, *access); !done) return Failure(done.error());
@@ -100,6 +108,7 @@ std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) 
             check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost);
         if (!checked) return Failure(checked.error());
         if (!imported.queues.emplace(*vhost, queue.name).second) continue;
+        if (!has_room_for_queue()) return Failure("there are more queues than can be numbered");
         const QueueId id = new_queue_id(queue.id);
         queue.id = stored_id(id);
         changes.push_back(

@@ -26,6 +26,14 @@ struct DeleteExchange {
 struct DeclareQueue {
     change::DeclareQueue queue;
 };
+/// Its home is about to decide whether it goes; it does not depend on an answer, and nobody waits for one.
+struct CloseQueue {
+    QueueId id;
+};
+/// It stays.
+struct ReopenQueue {
+    QueueId id;
+};
 /// The queue has been stopped at its home already, with so many messages ready; the answer repeats the
 /// number.
 struct DeleteQueue {
@@ -43,6 +51,14 @@ struct Unbind {
 }  // namespace request
 
 using CatalogRequest = std::variant<request::DeclareExchange, request::DeleteExchange, request::DeclareQueue,
-                                    request::DeleteQueue, request::Bind, request::Unbind>;
+                                    request::CloseQueue, request::ReopenQueue, request::DeleteQueue,
+                                    request::Bind, request::Unbind>;
+
+/// The steps of a queue's end go on whatever memory is lacking, for the queue has taken one already.
+inline bool can_be_refused(const CatalogRequest& request) {
+    return !std::holds_alternative<request::CloseQueue>(request) &&
+           !std::holds_alternative<request::ReopenQueue>(request) &&
+           !std::holds_alternative<request::DeleteQueue>(request);
+}
 
 }  // namespace trilby::broker

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/catalog_store.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -36,6 +38,10 @@ constexpr const char* migrations[] = {R"sql(
     CREATE INDEX bindings_by_source ON bindings(vhost, source);
     CREATE TABLE kept(section TEXT, vhost TEXT, component TEXT, name TEXT, json TEXT NOT NULL,
                       PRIMARY KEY(section, vhost, component, name));
+)sql",
+                                      R"sql(
+    CREATE TABLE journal(number INTEGER NOT NULL, sequence INTEGER NOT NULL, changes INTEGER NOT NULL);
+    INSERT INTO journal VALUES(0, 0, 0);
 )sql"};
 static_assert(std::size(migrations) == CatalogStore::schema_version);
 
@@ -92,6 +98,8 @@ CatalogStore::CatalogStore(const std::filesystem::path& file) {
         }
         database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512");
         migrate(version);
+        sqlite::Statement changes(database, "SELECT changes FROM journal");
+        if (changes.step()) changes_ = static_cast<std::uint64_t>(changes.integer(0));
         database.settle_when_closed(true);
     } catch (const sqlite::Error& error) {
         if (error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB)
@@ -108,12 +116,15 @@ void CatalogStore::migrate(std::int64_t from) {
     database.execute("BEGIN IMMEDIATE");
     for (std::int64_t version = from; version < schema_version; ++version)
         database.execute(migrations[version]);
+    // Who was there before has a journal that it does not know yet.
+    if (from == 0) database.execute("UPDATE journal SET number = random()");
     database.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT",
                                  application_id, schema_version)
                          .c_str());
 }
 
 void CatalogStore::begin() {
+    ++staged_;
     if (!statements_->database.in_transaction()) statements_->database.execute("BEGIN IMMEDIATE");
 }
 
@@ -121,7 +132,9 @@ void CatalogStore::commit() {
     sqlite::Database& database = statements_->database;
     if (!database.in_transaction()) return;
     try {
+        database.execute("UPDATE journal SET changes = changes + 1");
         database.execute("COMMIT");
+        ++changes_;
     } catch (const sqlite::Error&) {
         // A full disk leaves the transaction open, other errors have undone it already.
         forget();
@@ -143,6 +156,38 @@ bool CatalogStore::empty() {
 std::uint64_t CatalogStore::last_queue_id() {
     sqlite::Statement last(statements_->database, "SELECT seq FROM sqlite_sequence WHERE name = 'queues'");
     return last.step() ? static_cast<std::uint64_t>(last.integer(0)) : 0;
+}
+
+journal::Remembered CatalogStore::journal() {
+    sqlite::Statement row(statements_->database, "SELECT number, sequence FROM journal");
+    if (!row.step()) return {};
+    return {static_cast<std::uint64_t>(row.integer(0)), static_cast<std::uint64_t>(row.integer(1))};
+}
+
+void CatalogStore::remember(journal::Remembered journal) {
+    sqlite::Statement(statements_->database, "UPDATE journal SET number = ?, sequence = ?")
+        .bind(static_cast<std::int64_t>(journal.journal), static_cast<std::int64_t>(journal.sequence))
+        .run();
+}
+
+void CatalogStore::catch_up(std::uint64_t changes, std::uint64_t queue_id) {
+    using sqlite::Statement;
+    sqlite::Database& database = statements_->database;
+    begin();
+    try {
+        changes_ = std::max(changes_, changes);
+        Statement(database, "UPDATE journal SET changes = ?").bind(static_cast<std::int64_t>(changes_)).run();
+        if (queue_id > last_queue_id()) {
+            Statement(database, "DELETE FROM sqlite_sequence WHERE name = 'queues'").run();
+            Statement(database, "INSERT INTO sqlite_sequence VALUES('queues', ?)")
+                .bind(static_cast<std::int64_t>(queue_id))
+                .run();
+        }
+    } catch (const sqlite::Error&) {
+        forget();
+        throw;
+    }
+    commit();
 }
 
 Definitions CatalogStore::load() {
@@ -279,7 +324,7 @@ void CatalogStore::stage_one(const change::DeclareExchange& declared, const View
         [&] {
             statements_->add_exchange()
                 .bind(vhost, declared.name, name_of(declared.type), declared.auto_delete, declared.internal,
-                      declared.arguments)
+                      declared.arguments.raw())
                 .run();
         },
         [&] { delete_exchange(vhost, declared.name); });
@@ -306,7 +351,8 @@ void CatalogStore::stage_one(const change::DeclareQueue& declared, const View& v
     add_afresh(
         [&] {
             statements_->add_queue()
-                .bind(row_id(declared.id), vhost, declared.name, declared.auto_delete, declared.arguments)
+                .bind(row_id(declared.id), vhost, declared.name, declared.auto_delete,
+                      declared.arguments.raw())
                 .run();
         },
         [&] { delete_queue(vhost, declared.name); });

@@ -8,6 +8,7 @@
 
 #include "broker/changes.hpp"
 #include "broker/definitions.hpp"
+#include "broker/journal/remembered.hpp"
 
 namespace trilby::broker {
 
@@ -24,7 +25,7 @@ class View;
 class CatalogStore {
   public:
     /// Of the layout that this program writes: SQLite's user_version.
-    static constexpr std::int64_t schema_version = 1;
+    static constexpr std::int64_t schema_version = 2;
 
     explicit CatalogStore(const std::filesystem::path& file);
     ~CatalogStore();
@@ -35,6 +36,18 @@ class CatalogStore {
     /// The highest id that a durable queue ever had, whether it still exists or not; 0: none yet.
     std::uint64_t last_queue_id();
 
+    // ---- The journal beside it: each knows something of the other, so that one that was lost, or put back
+    // from another day, is missed.
+
+    /// A new catalog has the number for its journal; one of an older Trilby does not know any.
+    journal::Remembered journal();
+    /// Durable when it returns.
+    void remember(journal::Remembered journal);
+    /// Counts up with everything that was stored; what a journal may know of this catalog.
+    std::uint64_t changes() const { return changes_; }
+    /// The journal knows of a later state: no number of it is given again. Durable when it returns.
+    void catch_up(std::uint64_t changes, std::uint64_t queue_id);
+
     /// Adds what is durable in `definitions`, or replaces what can change about it: RabbitMQ's import.
     /// Nothing is removed. Queues have their ids. Durable when it returns.
     void add(const Definitions& definitions);
@@ -42,6 +55,8 @@ class CatalogStore {
     /// Takes a change of the running broker into the open transaction, which it opens; what is not durable is
     /// passed over. `view` is as it was before the change.
     void stage(const Change& change, const View& view);
+    /// How many were not passed over so far.
+    std::uint64_t staged() const { return staged_; }
     /// Durable when it returns; nothing to do when nothing was staged. After an error all that was staged is
     /// undone.
     void commit();
@@ -60,11 +75,15 @@ class CatalogStore {
     void stage_one(const change::DeclareExchange&, const View&);
     void stage_one(const change::DeleteExchange&, const View&);
     void stage_one(const change::DeclareQueue&, const View&);
+    void stage_one(const change::CloseQueue&, const View&) {}
+    void stage_one(const change::ReopenQueue&, const View&) {}
     void stage_one(const change::DeleteQueue&, const View&);
     void stage_one(const change::Bind&, const View&);
     void stage_one(const change::Unbind&, const View&);
 
     std::unique_ptr<CatalogStatements> statements_;
+    std::uint64_t changes_ = 0;
+    std::uint64_t staged_ = 0;
 };
 
 }  // namespace trilby::broker

@@ -9,6 +9,7 @@
 
 #include "auth/access.hpp"
 #include "broker/ids.hpp"
+#include "protocol/shared_table.hpp"
 #include "routing/table.hpp"
 
 namespace trilby::broker {
@@ -22,6 +23,7 @@ namespace change {
 /// With its pre-declared exchanges, which follow as changes of their own. Indexes count up from 0.
 struct AddVhost {
     std::string name;
+    std::string default_queue_type{};  // empty, or what no queue type is called: none
 };
 /// Users, permissions and topic permissions, as a whole: immutable and shared by all shards.
 struct SetAccess {
@@ -34,7 +36,7 @@ struct DeclareExchange {
     bool durable = false;
     bool auto_delete = false;
     bool internal = false;
-    std::string arguments{};
+    protocol::SharedTable arguments{};
 };
 struct DeleteExchange {
     VhostIndex vhost;
@@ -48,7 +50,14 @@ struct DeclareQueue {
     bool durable = false;
     bool auto_delete = false;
     ConnectionId owner{};
-    std::string arguments{};
+    protocol::SharedTable arguments{};
+};
+/// It is to be deleted, perhaps: nothing more is sent to it until DeleteQueue or ReopenQueue has come.
+struct CloseQueue {
+    QueueId id;
+};
+struct ReopenQueue {
+    QueueId id;
 };
 struct DeleteQueue {
     QueueId id;
@@ -59,7 +68,7 @@ struct Bind {
     std::string destination;
     bool to_queue;
     std::string routing_key;
-    std::string arguments{};
+    protocol::SharedTable arguments{};
 };
 struct Unbind {
     VhostIndex vhost;
@@ -67,14 +76,14 @@ struct Unbind {
     std::string destination;
     bool to_queue;
     std::string routing_key;
-    std::string arguments{};
+    protocol::SharedTable arguments{};
 };
 
 }  // namespace change
 
-using Change =
-    std::variant<change::AddVhost, change::SetAccess, change::DeclareExchange, change::DeleteExchange,
-                 change::DeclareQueue, change::DeleteQueue, change::Bind, change::Unbind>;
+using Change = std::variant<change::AddVhost, change::SetAccess, change::DeclareExchange,
+                            change::DeleteExchange, change::DeclareQueue, change::CloseQueue,
+                            change::ReopenQueue, change::DeleteQueue, change::Bind, change::Unbind>;
 using ChangeSet = std::vector<Change>;
 
 }  // namespace trilby::broker

@@ -10,26 +10,31 @@ namespace trilby::broker {
 using protocol::ChannelReply;
 using protocol::ConnectionReply;
 
+namespace {
+/// With its place in the session's table.
+constexpr std::size_t own_octets = sizeof(Channel) + 128;
+}  // namespace
+
 Channel::Channel(Session& session, std::uint16_t number)
-    : session_(session), number_(number), serial_(session.shard().new_serial()) {
+    : session_(session), shard_(session.shard()), number_(number), serial_(shard_.new_serial()) {
     origins_.resize(1);
+    shard().hold(own_octets);
 }
 
 Channel::~Channel() {
-    if (transaction_ != nullptr) drop_publishes(*transaction_);
-    for (const auto& origin : origins_)
-        if (origin != nullptr && origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
+    for (const auto& origin : origins_) {
+        if (origin == nullptr) continue;
+        leave_queue(*origin);
+        if (origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
+        shard().let_go(origin->octets());
+    }
+    shard().let_go(own_octets);
 }
 
-void Channel::drop_publishes(Transaction& transaction) {
-    for (const Transaction::Publish& publish : transaction.publishes)
-        shard().messages().release(publish.message);
-    transaction.publishes.clear();
+std::size_t Channel::unfinished() const {
+    return content_.held() + (transaction_ == nullptr ? 0 : transaction_->octets);
 }
 
-Shard& Channel::shard() {
-    return session_.shard();
-}
 Vhost& Channel::vhost() {
     return session_.vhost();
 }
@@ -115,31 +120,61 @@ protocol::Outcome<> Channel::handle(const protocol::Method& method) {
 
 // ---- Closing.
 
-void Channel::give_up() {
-    if (given_up_) return;
-    given_up_ = true;
-    content_.clear();
-    replies_.consuming = false;
-    channel_prefetch_ = 0;  // grants that still come back are nobody's
-    wanting_.clear();
+bool Channel::give_up() {
+    // Every step can be done again, in case one was interrupted.
+    Turn& turn = shard().turn();
+    if (stage_of_end_ == StageOfEnd::none) {
+        stage_of_end_ = StageOfEnd::giving_up;
+        content_.clear();
+        replies_.consuming = false;
+        channel_prefetch_ = 0;  // grants that still come back are nobody's
+    }
     if (transaction_ != nullptr) {
-        drop_publishes(*transaction_);
+        while (transaction_->drop_publish()) {
+            turn.spend(1);
+            if (turn.is_over()) return false;
+        }
         transaction_.reset();
     }
     // Consumers go first, so that what is put back is not handed to them again.
-    for (const auto& origin : origins_)
-        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled) {
-            origin->cancelled = true;
-            const ReplyTo to = session_.ask(nullptr, {}, [](const Answer&) { return Outcome{}; });
-            shard().ask_queue(origin->home, origin->queue, ask::Cancel{origin->id}, to);
-        }
-    requeue_all();
+    while (next_to_cancel_ != origins_.size()) {
+        Origin* const origin = origins_[next_to_cancel_].get();
+        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled) cancel_for_good(*origin);
+        ++next_to_cancel_;
+        turn.spend(Turn::consumer);
+        if (turn.is_over()) return false;
+    }
+    DeliveryTag first = unacknowledged_.first();
+    if (!settle_some(first, unacknowledged_.end() - 1, Settlement::requeue)) return false;
+    stage_of_end_ = StageOfEnd::given_up;
+    return true;
+}
+
+void Channel::cancel_for_good(Origin& origin) {
+    const auto answered = [this, id = origin.id](const Answer&) {
+        if (Origin* const left = shard().find_consumer(id)) drop_if_unused(*left);
+        return Outcome{};
+    };
+    session_.ask(nullptr, {}, answered, [&](ReplyTo to) {
+        shard().ask_queue(origin.home, origin.queue, ask::Cancel{origin.id}, to);
+    });
+    origin.cancelled = true;
+    stop_wanting(origin);
+    tags_.erase(origin.tag);
+}
+
+void Channel::give_up_then(std::function<void()> then) {
+    if (give_up()) {
+        session_.when_answered(std::move(then));
+    } else {
+        session_.go_on_later([this, then = std::move(then)]() mutable { give_up_then(std::move(then)); });
+    }
 }
 
 void Channel::close(ChannelReply code, const std::string& text, protocol::MethodId cause) {
+    session_.say_channel_closed(number_, code, text, cause);
     state_ = State::closing;
-    give_up();
-    session_.when_answered([this, code, text, cause] {
+    give_up_then([this, code, text, cause] {
         session_.send(number_, protocol::channel::Close{.reply_code = static_cast<std::uint16_t>(code),
                                                         .reply_text = protocol::reply_text(code, text),
                                                         .class_id = cause.class_id,
@@ -150,8 +185,7 @@ void Channel::close(ChannelReply code, const std::string& text, protocol::Method
 void Channel::close_by_client() {
     state_ = State::closing_by_client;
     confirm();
-    give_up();
-    session_.when_answered([&session = session_, number = number_] {
+    give_up_then([&session = session_, number = number_] {
         session.send(number, protocol::channel::CloseOk{});
         session.forget_channel(number);
     });
@@ -208,6 +242,10 @@ std::unexpected<protocol::Exception> Channel::fail(ConnectionReply code, std::st
 std::unexpected<protocol::Exception> Channel::not_found(std::string_view kind, std::string_view name) {
     return fail(ChannelReply::not_found, fmt::format("no {} '{}' in vhost '{}'", kind, name, vhost().name));
 }
+std::unexpected<protocol::Exception> Channel::too_much(std::string_view asked, std::string_view what) {
+    return fail(ChannelReply::precondition_failed,
+                fmt::format("{}: {} takes as much memory as it may", asked, what));
+}
 std::unexpected<protocol::Exception> Channel::locked(std::string_view queue) {
     return fail(
         ChannelReply::resource_locked,
@@ -251,20 +289,26 @@ protocol::Outcome<const QueueInfo*> Channel::usable_queue(std::string_view name)
 
 void Channel::ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQuestion question,
                         std::function<Outcome(const Answer&)> then) {
-    const ReplyTo to = session_.ask(this, cause, std::move(then));
-    shard().ask_queue(queue, std::move(question), to);
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_queue(queue, std::move(question), to); });
 }
 
 void Channel::ask_queue_of(const Origin& origin, protocol::MethodId cause, QueueQuestion question,
                            std::function<Outcome(const Answer&)> then) {
-    const ReplyTo to = session_.ask(this, cause, std::move(then));
-    shard().ask_queue(origin.home, origin.queue, std::move(question), to);
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_queue(origin.home, origin.queue, std::move(question), to); });
 }
 
 void Channel::ask_catalog(protocol::MethodId cause, CatalogRequest request,
                           std::function<Outcome(const Answer&)> then) {
-    const ReplyTo to = session_.ask(this, cause, std::move(then));
-    shard().ask_catalog(std::move(request), to);
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_catalog(std::move(request), to); });
+}
+
+void Channel::when_decided(QueueId queue, protocol::MethodId cause, std::function<Outcome()> then) {
+    session_.ask(
+        this, cause, [then = std::move(then)](const Answer&) { return then(); },
+        [&](ReplyTo to) { shard().answer_when_decided(queue, to); });
 }
 
 }  // namespace trilby::broker

@@ -2,14 +2,17 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/content.hpp"
+#include "broker/direct_reply.hpp"
 #include "broker/ids.hpp"
 #include "broker/mail.hpp"
 #include "broker/message.hpp"
@@ -23,17 +26,20 @@
 
 namespace trilby::broker {
 
+class Output;
 class Session;
 class Shard;
 
 /// One channel: what methods do, what is unacknowledged, what is unconfirmed. Lives with its session. The
 /// handlers are named after the methods and stand in channel_exchange.cpp, channel_queue.cpp,
-/// channel_consume.cpp, channel_publish.cpp and channel_settle.cpp; their checks follow the order in which
-/// RabbitMQ reports errors.
+/// channel_consume.cpp, channel_publish.cpp, channel_replies.cpp and channel_settle.cpp; their checks follow
+/// the order in which RabbitMQ reports errors.
 class Channel {
   public:
     /// Bodies up to this are copied into the output, larger ones referenced in their message.
     static constexpr std::uint32_t copied_body = 16384;
+    /// What Shard::holds_much is about, in errors.
+    static constexpr std::string_view held_by_clients = "what connections have opened";
 
     Channel(Session& session, std::uint16_t number);
     ~Channel();
@@ -41,6 +47,7 @@ class Channel {
     Channel& operator=(const Channel&) = delete;
 
     std::uint16_t number() const { return number_; }
+    Session& session() { return session_; }
 
     // ---- From the session.
 
@@ -56,6 +63,11 @@ class Channel {
     protocol::Outcome<> content_header(std::string_view payload);
     /// Part of a body, in order.
     protocol::Outcome<> content_body(std::string_view part);
+    /// Is a content under way that has come in part only?
+    bool has_part_of_content() const { return content_.expect() == Content::Expect::body; }
+    /// Octets that it holds of messages which no queue has yet: of a content that is not whole, of a
+    /// transaction that is not committed.
+    std::size_t unfinished() const;
     /// Methods are dropped, content frames too: our close was sent, or the client's is being carried out.
     bool is_closing() const { return state_ != State::open; }
     bool awaits_close_ok() const { return state_ == State::closing; }
@@ -63,8 +75,10 @@ class Channel {
     void close(protocol::ChannelReply code, const std::string& text, protocol::MethodId cause);
     /// The client's: gives up what it holds, then close-ok.
     void close_by_client();
-    /// Consumers are cancelled, unacknowledged messages go back, an open transaction is dropped.
-    void give_up();
+    /// Consumers are cancelled, unacknowledged messages go back, an open transaction is dropped, as far as
+    /// this turn goes. True: all of it.
+    bool give_up();
+    bool given_up() const { return stage_of_end_ == StageOfEnd::given_up; }
     /// Closes the channel if its oldest delivery has waited longer than the consumer timeout.
     void check_consumer_timeout();
     /// Writes the confirms of this turn, of what is safe.
@@ -73,6 +87,8 @@ class Channel {
     void confirm_to(DeliveryTag tag);
     /// Were publishes accepted that the disk does not have yet?
     bool awaits_disk() const { return awaited_ > confirmable_; }
+    /// Messages that went out; each took a delivery tag.
+    std::uint64_t deliveries() const { return unacknowledged_.end() - 1; }
     /// Tells this channel from another one of the same number.
     std::uint64_t serial() const { return serial_; }
     /// The connection's output is full, or has room again.
@@ -80,14 +96,15 @@ class Channel {
 
     // ---- From the shard, on behalf of queues.
 
-    bool takes_deliveries() const { return !given_up_; }
+    bool takes_deliveries() const { return stage_of_end_ == StageOfEnd::none; }
     /// `message` may be null as long as the body is not larger than copied_body.
     void deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered);
     void owe_window(Origin& origin, std::int64_t octets);
     void wants_grant(Origin& origin);
     void grant_returned(Origin& origin, std::int64_t messages);
     void queue_gone(Origin& origin);
-    void deliver_direct_reply(std::uint64_t secret, Message& message);
+    /// False: this channel does not consume replies under that name.
+    bool deliver_direct_reply(std::uint64_t secret, Message& message);
     bool consumes_replies(std::uint64_t secret) const {
         return replies_.consuming && replies_.secret == secret;
     }
@@ -95,6 +112,7 @@ class Channel {
   private:
     using Outcome = protocol::Outcome<>;
     enum class State : std::uint8_t { open, closing, closing_by_client };
+    enum class StageOfEnd : std::uint8_t { none, giving_up, given_up };
     enum class Mode : std::uint8_t { plain, confirm, transaction };
 
     struct Unacknowledged {
@@ -117,7 +135,11 @@ class Channel {
         std::string name;
         routing::ExchangeIndex index = 0;
         bool topic = false;
-        bool by_headers = false;
+    };
+    /// Where a publish leads: queues, and who awaits a direct reply under one of its keys.
+    struct Route {
+        std::span<const routing::QueueIndex> queues;
+        std::span<const ReplyAddress> replies;
     };
     struct Replies {  // direct reply-to
         bool consuming = false;
@@ -126,9 +148,11 @@ class Channel {
     };
 
     // channel.cpp
+    void cancel_for_good(Origin& origin);
+    void give_up_then(std::function<void()> then);
     Outcome channel_flow(const protocol::channel::Flow&);
     Outcome confirm_select(const protocol::confirm::Select&);
-    Shard& shard();
+    Shard& shard() { return shard_; }
     Vhost& vhost();
     Outcome check(auth::Operation operation, bool is_queue, std::string_view name);
     Outcome check_topic(const ExchangeInfo& exchange, auth::Operation operation, std::string_view key);
@@ -136,6 +160,8 @@ class Channel {
     std::unexpected<protocol::Exception> fail(protocol::ConnectionReply code, std::string text);
     std::unexpected<protocol::Exception> not_found(std::string_view kind, std::string_view name);
     std::unexpected<protocol::Exception> locked(std::string_view queue);
+    /// What is asked for would make `what` take more memory than it may.
+    std::unexpected<protocol::Exception> too_much(std::string_view asked, std::string_view what);
     /// The name in a method, or that of the queue that was declared last if it is empty.
     protocol::Outcome<std::string> queue_name(std::string_view given);
     /// Exists, and is not another connection's exclusive queue.
@@ -146,6 +172,8 @@ class Channel {
                       std::function<Outcome(const Answer&)> then);
     void ask_catalog(protocol::MethodId cause, CatalogRequest request,
                      std::function<Outcome(const Answer&)> then);
+    /// When it is known whether the queue, which the view says is closed, is deleted.
+    void when_decided(QueueId queue, protocol::MethodId cause, std::function<Outcome()> then);
 
     // channel_exchange.cpp
     Outcome exchange_declare(const protocol::exchange::Declare&);
@@ -171,7 +199,8 @@ class Channel {
         bool durable, exclusive, auto_delete, nowait;
         std::string arguments;
     };
-    Outcome declare(Declaration declaration);
+    /// Who waits and calls again gives a copy: what it keeps may be gone before this ends.
+    Outcome declare(const Declaration& declaration);
     void answer_declare(const std::string& name, bool nowait, std::uint32_t messages,
                         std::uint32_t consumers);
     Outcome queue_bind(const protocol::queue::Bind&);
@@ -182,15 +211,19 @@ class Channel {
     // channel_consume.cpp
     Outcome basic_qos(const protocol::basic::Qos&);
     Outcome basic_consume(const protocol::basic::Consume&);
-    Outcome consume_replies(const protocol::basic::Consume&);
     Outcome basic_cancel(std::string_view tag, bool nowait, bool reply);
     Outcome basic_get(const protocol::basic::Get&);
-    void limit_channel(std::uint32_t limit);
+    /// The consumers from this one on learn whether there is a limit of the channel; if there is, qos-ok
+    /// follows.
+    void limit_consumers(std::size_t next);
     void distribute_grants();
     Origin& add_origin(const QueueInfo& queue, bool no_ack);
     Origin* find_origin(std::string_view tag);
     void remove_origin(Origin& origin);
     void drop_if_unused(Origin& origin);
+    /// The queue is not to know it any more, for it is about to go.
+    void leave_queue(Origin& origin);
+    void stop_wanting(Origin& origin);
     Origin& origin_of_gets(QueueId queue, ShardIndex home);
     /// No more deliveries; it goes when the last one is settled.
     void end_consumer(Origin& origin);
@@ -198,43 +231,99 @@ class Channel {
 
     // channel_settle.cpp
     class Runs;
+    /// Those that are settled by no open transaction, from `first` to `last`, as far as this turn goes;
+    /// `first` is the next one then. True: all.
+    bool settle_some(DeliveryTag& first, DeliveryTag last, Settlement settlement);
+    /// The same with what is left of them later.
+    void settle(DeliveryTag first, DeliveryTag last, Settlement settlement);
     Outcome settle_tags(DeliveryTag tag, bool multiple, Settlement settlement);
     Outcome basic_recover(bool requeue, bool reply);
     Outcome tx_select();
     Outcome tx_commit();
     /// Hands the journal what of the transaction has to survive; the position to wait for, if anything has.
     std::optional<std::uint64_t> store(Transaction& transaction);
-    void carry_out(Transaction& transaction);
-    void drop_publishes(Transaction& transaction);
+    /// Direct replies first, for they may be returned …
+    void carry_out(const std::shared_ptr<Transaction>& transaction);
+    /// … then what leads nowhere is returned, then all is done, then commit-ok.
+    void fill_queues(const std::shared_ptr<Transaction>& transaction);
+    void return_what_leads_nowhere(Transaction& transaction);
+    /// As far as this turn goes. True: all.
+    bool publish_some(Transaction& transaction);
+    bool settle_some(Transaction& transaction);
+    /// One of the queues that it still publishes to, if that is closed.
+    QueueId undecided_queue(const Transaction& transaction);
     Outcome tx_rollback();
-    void requeue_all();
 
     // channel_publish.cpp
     Outcome content_complete();
+    /// May such a publish come, whatever is in it? Asked before its body is taken.
+    bool takes(std::uint8_t flags, std::uint32_t body_size);
+    std::unexpected<protocol::Exception> refuse(std::uint8_t flags, std::uint32_t body_size);
     Outcome publish_checked(const Publication& publication, std::uint8_t flags);
     /// May the user publish to it? Remembers the last one.
     protocol::Outcome<const LastExchange*> check_exchange(std::string_view name);
-    /// By the exchange that was checked last.
-    void route(const Publication& publication, std::uint8_t flags, protocol::TableView headers);
-    void send_to(const Publication& publication, std::uint8_t flags,
-                 std::span<const routing::QueueIndex> queues);
-    /// Its id in the journal; 0: it has not to survive.
+    /// What a publish is routed by besides its key: those of a header CC or BCC.
+    Outcome add_keys(std::vector<std::string_view>& keys, std::string_view header,
+                     const protocol::ValueView& value);
+    /// By the exchange that was checked last. False as `send_to`.
+    bool route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
+               std::span<const std::string_view> more_keys);
+    /// False: nothing was done, for one of the queues is closed; it is `undecided_` then.
+    bool send_to(const Publication& publication, std::uint8_t flags, const Route& route);
+    void keep_for_commit(const Publication& publication, std::uint8_t flags, const Route& route);
+    /// What is not about queues: direct replies, and that it comes back. False: it counts when the replies
+    /// are answered.
+    bool send_to_others(const Publication& publication, std::uint8_t flags, const Route& route);
+    /// To as many of its queues as this turn has room for; the others' turn comes later. True: to all of
+    /// them. What is thrown leaves it in the first of them only, in the journal too.
+    bool send_to_queues(Arrival& arrival, const Route& route);
+    struct Spread;
+    void spread(Arrival& arrival, const Route& route, std::size_t sent);
+    void go_on_spreading(const std::shared_ptr<Spread>& rest);
+    /// All over again, once `undecided_` is decided.
+    void publish_when_decided(const Publication& publication, std::uint8_t flags);
+    std::shared_ptr<Message> keep(const Publication& publication);
+    /// Its number is taken, and it is safe as soon as the journal has what it got so far.
+    void count_publish() {
+        if (mode_ != Mode::confirm) return;
+        ++published_;
+        if (!confirm_due_) confirm_at_end_of_turn();
+    }
+    void confirm_at_end_of_turn();
+    /// A persistent one; its id in the journal. 0: it has not to survive.
     std::uint64_t store(const Publication& publication, std::span<const routing::QueueIndex> queues);
-    /// False if the routing key is not the name of a direct reply.
-    bool send_direct_reply(const Publication& publication);
+
+    // channel_replies.cpp
+    Outcome consume_replies(const protocol::basic::Consume&);
+    /// To whoever is still there.
+    void send_replies(const Publication& publication, std::span<const ReplyAddress> addresses);
+    /// `told` whether somebody still was.
+    void send_mandatory_replies(const std::shared_ptr<Message>& message,
+                                std::span<const ReplyAddress> addresses,
+                                std::function<void(bool delivered)> told);
 
     // channel_deliver.cpp
     DeliveryTag number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored);
+    DeliveryTag number_get(QueueId queue, const Answer& answer);
     void write_get_ok(DeliveryTag tag, const Answer& answer);
     void return_unroutable(const Publication& publication);
+    void write_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered);
+    /// Of one whose body is referenced, or takes several frames.
+    void write_long_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered);
+    /// All of it, or nothing if it throws. `message`: to refer to if the body is large; null: it is copied.
+    /// `owed`: as Output has it.
     void write_content(std::string_view method, std::string_view names, std::string_view after_names,
-                       const Publication& publication, Message* message);
+                       const Publication& publication, Message* message, bool owed);
+    void write_frames(Output& output, std::string_view method, std::string_view names,
+                      std::string_view after_names, const Publication& publication, Message* message,
+                      bool owed);
 
     Session& session_;
+    Shard& shard_;  // the session's: asked for at every step of a message
     const std::uint16_t number_;
     State state_ = State::open;
     Mode mode_ = Mode::plain;
-    bool given_up_ = false;
+    StageOfEnd stage_of_end_ = StageOfEnd::none;
     bool confirm_due_ = false;
     std::uint32_t prefetch_ = 0;          // for consumers to come; 0: none
     std::uint32_t channel_prefetch_ = 0;  // qos global; 0: none
@@ -250,11 +339,15 @@ class Channel {
     Content content_;
     LastExchange last_exchange_;
     LastRoute last_route_;
+    QueueId undecided_{};  // of `send_to`
     Replies replies_;
     SequenceMap<Unacknowledged> unacknowledged_{1};  // by delivery tag
     std::vector<std::unique_ptr<Origin>> origins_;   // by index; 0 is empty
     std::vector<std::uint32_t> free_origins_;
-    std::vector<std::uint32_t> wanting_;  // origins that want a grant, in turn
+    std::uint32_t next_to_cancel_ = 0;                    // of the origins, while it gives up
+    std::unordered_map<std::string_view, Origin*> tags_;  // of consumers that are not cancelled
+    std::unordered_map<QueueId, Origin*> gets_;           // origins of basic.get
+    std::list<Origin*> wanting_;                          // origins that want a grant, in turn
     bool distributing_ = false;
     std::unique_ptr<Transaction> transaction_;
 };

@@ -8,6 +8,7 @@
 #include "broker/direct_reply.hpp"
 #include "broker/resource_name.hpp"
 #include "broker/session.hpp"
+#include "routing/room.hpp"
 
 // basic.qos, consume, cancel and get.
 
@@ -20,13 +21,13 @@ Channel::Outcome Channel::basic_qos(const protocol::basic::Qos& method) {
     if (method.prefetch_size != 0)
         return fail(ConnectionReply::not_implemented,
                     fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
-    if (method.global) {
-        limit_channel(method.prefetch_count);
-    } else {
-        prefetch_ = method.prefetch_count;
-        limit_channel(0);
-    }
-    session_.send(number_, protocol::basic::QosOk{});
+    const bool was_limited = channel_prefetch_ != 0;
+    if (!method.global) prefetch_ = method.prefetch_count;
+    channel_prefetch_ = method.global ? method.prefetch_count : 0;
+    const bool is_limited = channel_prefetch_ != 0;
+    // Behind what goes out before the limit is put up everywhere, and before what a wider one lets through.
+    if (was_limited || !is_limited) session_.send(number_, protocol::basic::QosOk{});
+    was_limited == is_limited ? distribute_grants() : limit_consumers(0);
     return {};
 }
 
@@ -48,16 +49,22 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
              : QueueType::classic,
         *name, vhost().name);
     if (!arguments) return fail(ChannelReply::precondition_failed, arguments.error());
+    if (shard().holds_much())
+        return too_much("cannot consume from " + queue_in_vhost(*name, vhost().name), held_by_clients);
 
+    if (!shard().has_room_for_consumer())
+        return fail(ConnectionReply::resource_error, "there is no number left for another consumer");
     Origin& origin = add_origin(**queue, method.no_ack);
     origin.tag = method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag);
+    shard().hold(origin.octets());
+    tags_.emplace(origin.tag, &origin);
     origin.id = shard().add_consumer(origin);
     origin.head.assign("\1\0\0\0\0\0\0\0\x3c\0\x3c", 11);
     protocol::store_big_endian(origin.head.data() + 1, number_);
     origin.head += static_cast<char>(origin.tag.size());
     origin.head += origin.tag;
 
-    Consumer consumer{.id = origin.id, .near = origin.home == shard().index() ? &origin : nullptr};
+    Consumer consumer{.id = origin.id};
     if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
     consumer.priority = static_cast<std::int32_t>(
         std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
@@ -71,6 +78,7 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
                       return fail(ChannelReply::access_refused,
                                   queue_in_vhost(name, vhost().name) + " in exclusive use");
                   }
+                  origin.home = answer.home;
                   if (!nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = origin.tag});
                   // Only now may it be given something.
                   if (origin.near_queue != nullptr && session_.full())
@@ -80,18 +88,6 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
                                       near ? Consumer::unlimited : shard().settings().consumer_window);
                   return {};
               });
-    return {};
-}
-
-Channel::Outcome Channel::consume_replies(const protocol::basic::Consume& method) {
-    if (!method.no_ack) return fail(ChannelReply::precondition_failed, "reply consumer cannot acknowledge");
-    if (replies_.consuming) return fail(ChannelReply::precondition_failed, "reply consumer already set");
-    if (!method.consumer_tag.empty() && find_origin(method.consumer_tag) != nullptr)
-        return fail(ConnectionReply::not_allowed,
-                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
-    replies_ = {true, random_secret(),
-                method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag)};
-    if (!method.nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = replies_.tag});
     return {};
 }
 
@@ -108,8 +104,9 @@ Channel::Outcome Channel::basic_cancel(std::string_view tag, bool nowait, bool r
     if (origin == nullptr) return answer();
     ask_queue_of(*origin, protocol::basic::Cancel::id, ask::Cancel{origin->id},
                  [this, origin, answer](const Answer&) {
-                     end_consumer(*origin);
-                     return answer();
+                     const Outcome answered = answer();
+                     end_consumer(*origin);  // its share of the channel's limit goes to others
+                     return answered;
                  });
     return {};
 }
@@ -121,24 +118,23 @@ void Channel::queue_gone(Origin& origin) {
     // then this.
     session_.when_answered([&session = session_, number = number_, id = origin.id] {
         Channel* channel = session.find_channel(number);
-        if (channel != nullptr && !channel->given_up_) channel->tell_cancelled(id);
+        if (channel != nullptr && channel->takes_deliveries()) channel->tell_cancelled(id);
     });
 }
 
 void Channel::tell_cancelled(ConsumerId id) {
-    const auto found = std::find_if(origins_.begin(), origins_.end(), [&](const auto& origin) {
-        return origin != nullptr && origin->id == id;
-    });
-    if (found == origins_.end() || (*found)->cancelled) return;
+    Origin* const origin = shard().find_consumer(id);
+    if (origin == nullptr || origin->channel != this || origin->cancelled) return;
     if (session_.peer_takes_cancels())
-        session_.send(number_, protocol::basic::Cancel{.consumer_tag = (*found)->tag, .nowait = true});
-    end_consumer(**found);
+        session_.send(number_, protocol::basic::Cancel{.consumer_tag = origin->tag, .nowait = true});
+    end_consumer(*origin);
 }
 
 void Channel::end_consumer(Origin& origin) {
     origin.cancelled = true;
     granted_ -= static_cast<std::uint32_t>(std::exchange(origin.granted, 0));
-    std::erase(wanting_, origin.index);
+    stop_wanting(origin);
+    tags_.erase(origin.tag);
     drop_if_unused(origin);
     distribute_grants();
 }
@@ -150,9 +146,8 @@ Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
     const auto queue = usable_queue(*name);
     if (!queue) return std::unexpected(queue.error());
     const QueueId id = (*queue)->id;
-    const ShardIndex home = (*queue)->home;
     ask_queue(**queue, method.id, ask::Get{method.no_ack},
-              [this, id, home, name = *name, no_ack = method.no_ack](const Answer& answer) -> Outcome {
+              [this, id, name = *name, no_ack = method.no_ack](const Answer& answer) -> Outcome {
                   if (answer.status == Answer::Status::gone) return not_found("queue", name);
                   if (answer.status == Answer::Status::empty) {
                       session_.send(number_, protocol::basic::GetEmpty{});
@@ -162,11 +157,9 @@ Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
                   if (no_ack) {
                       tag = unacknowledged_.skip();
                   } else {
-                      tag = number_delivery(origin_of_gets(id, home), answer.entry, answer.message->stored);
-                      ++got_;
+                      tag = number_get(id, answer);
                   }
                   write_get_ok(tag, answer);
-                  shard().messages().release(answer.message);
                   return {};
               });
     return {};
@@ -182,6 +175,7 @@ Origin& Channel::add_origin(const QueueInfo& queue, bool no_ack) {
     origin->no_ack = no_ack;
     if (free_origins_.empty()) {
         origin->index = static_cast<std::uint32_t>(origins_.size());
+        routing::make_room(free_origins_, origins_.size() + 1);  // for when it goes
         origins_.emplace_back();
     } else {
         origin->index = free_origins_.back();
@@ -193,25 +187,39 @@ Origin& Channel::add_origin(const QueueInfo& queue, bool no_ack) {
 }
 
 Origin* Channel::find_origin(std::string_view tag) {
-    for (const auto& origin : origins_)
-        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled && origin->tag == tag)
-            return origin.get();
-    return nullptr;
+    const auto found = tags_.find(tag);
+    return found == tags_.end() ? nullptr : found->second;
 }
 
 Origin& Channel::origin_of_gets(QueueId queue, ShardIndex home) {
-    for (const auto& origin : origins_)
-        if (origin != nullptr && origin->id == ConsumerId{} && origin->queue == queue) return *origin;
-    return add_origin({.id = queue, .home = home}, false);
+    const auto found = gets_.find(queue);
+    if (found != gets_.end()) return *found->second;
+    const auto place = gets_.emplace(queue, nullptr).first;
+    routing::Undo none([&] { gets_.erase(place); });
+    place->second = &add_origin({.id = queue, .home = home}, false);
+    none.keep();
+    return *place->second;
 }
 
 void Channel::remove_origin(Origin& origin) {
     const std::uint32_t index = origin.index;
-    if (origin.id != ConsumerId{}) shard().remove_consumer(origin.id);
+    if (origin.id == ConsumerId{}) {
+        gets_.erase(origin.queue);
+    } else {
+        shard().remove_consumer(origin.id);
+        if (!origin.cancelled) tags_.erase(origin.tag);  // else its tag may be another's by now
+    }
+    leave_queue(origin);
+    shard().let_go(origin.octets());
     granted_ -= static_cast<std::uint32_t>(origin.granted);
-    std::erase(wanting_, index);
+    stop_wanting(origin);
     origins_[index].reset();
     free_origins_.push_back(index);
+}
+
+void Channel::leave_queue(Origin& origin) {
+    // A queue that exists has been told; one that is being deleted gets to its consumers one by one.
+    if (origin.near_queue != nullptr && origin.near_queue->stopped()) origin.near_queue->cancel(origin.id);
 }
 
 void Channel::drop_if_unused(Origin& origin) {
@@ -221,26 +229,32 @@ void Channel::drop_if_unused(Origin& origin) {
 // ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged
 // never exceed it.
 
-void Channel::limit_channel(std::uint32_t limit) {
-    const bool was = channel_prefetch_ != 0;
-    channel_prefetch_ = limit;
-    if (was != (limit != 0)) {
-        granted_ = 0;
-        wanting_.clear();
-        for (const auto& origin : origins_) {
-            if (origin == nullptr || origin->id == ConsumerId{} || origin->cancelled) continue;
-            origin->granted = 0;
-            shard().limit_by_grants(*origin, limit != 0);
-        }
+void Channel::limit_consumers(std::size_t next) {
+    while (next != origins_.size()) {
+        Origin* const origin = origins_[next++].get();
+        if (origin == nullptr || origin->id == ConsumerId{} || origin->cancelled) continue;
+        granted_ -= static_cast<std::uint32_t>(std::exchange(origin->granted, 0));
+        stop_wanting(*origin);
+        shard().limit_by_grants(*origin, channel_prefetch_ != 0);
+        shard().turn().spend(Turn::limited_consumer);
+        if (shard().turn().is_over()) break;
     }
+    if (next != origins_.size()) return session_.go_on_later([this, next] { limit_consumers(next); });
+    if (channel_prefetch_ != 0) session_.send(number_, protocol::basic::QosOk{});
     distribute_grants();
 }
 
 void Channel::wants_grant(Origin& origin) {
-    if (given_up_ || origin.cancelled || channel_prefetch_ == 0) return;
-    if (std::find(wanting_.begin(), wanting_.end(), origin.index) == wanting_.end())
-        wanting_.push_back(origin.index);
+    if (!takes_deliveries() || origin.cancelled || channel_prefetch_ == 0) return;
+    if (!origin.wants_grant) {
+        origin.wish = wanting_.insert(wanting_.end(), &origin);
+        origin.wants_grant = true;
+    }
     distribute_grants();
+}
+
+void Channel::stop_wanting(Origin& origin) {
+    if (std::exchange(origin.wants_grant, false)) wanting_.erase(origin.wish);
 }
 
 void Channel::grant_returned(Origin& origin, std::int64_t messages) {
@@ -256,17 +270,17 @@ void Channel::distribute_grants() {
     // again: the loop sees all that. If each began another loop, they would go as deep as there are
     // consumers.
     if (std::exchange(distributing_, true)) return;
+    const routing::Undo distributed([&] { distributing_ = false; });
     while (channel_prefetch_ != 0 && !wanting_.empty()) {
         const std::size_t used = unacknowledged_.size() - got_ + granted_;
         if (used >= channel_prefetch_) break;
         const std::size_t share = std::max<std::size_t>(1, (channel_prefetch_ - used) / wanting_.size());
-        Origin& origin = *origins_[wanting_.front()];
-        wanting_.erase(wanting_.begin());
+        Origin& origin = *wanting_.front();
+        stop_wanting(origin);
         origin.granted += static_cast<std::int64_t>(share);
         granted_ += static_cast<std::uint32_t>(share);
         shard().grant(origin, static_cast<std::uint32_t>(share));
     }
-    distributing_ = false;
 }
 
 }  // namespace trilby::broker

@@ -13,25 +13,21 @@ using protocol::frame_head_size;
 using protocol::FrameType;
 using protocol::store_big_endian;
 
-DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored) {
+inline DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored) {
+    const DeliveryTag tag =
+        unacknowledged_.push_back({.entry = entry,
+                                   .origin = origin.index,
+                                   .in_transaction = 0,
+                                   .delivered_at = static_cast<std::uint32_t>(shard().seconds()) & 0x7FFFFFFF,
+                                   .stored = stored});
     ++origin.unacknowledged;
-    const auto seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
-    return unacknowledged_.push_back({.entry = entry,
-                                      .origin = origin.index,
-                                      .in_transaction = 0,
-                                      .delivered_at = static_cast<std::uint32_t>(seconds) & 0x7FFFFFFF,
-                                      .stored = stored});
+    return tag;
 }
 
-void Channel::deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered) {
+inline void Channel::write_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag,
+                                    bool redelivered) {
     const Publication& publication = arrival.publication();
-    const DeliveryTag tag =
-        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, arrival.stored());
-    if (origin.granted > 0) {
-        --origin.granted;
-        --granted_;
-    }
+    session_.touch();
     const std::size_t method_size =
         origin.head.size() + 9 + publication.names.size();  // without its end octet
     const std::size_t size = method_size + publication.tail.size();
@@ -50,28 +46,63 @@ void Channel::deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool 
         std::memcpy(at, publication.tail.data(), publication.tail.size());
         set_channel(at, publication.header_frame_size, publication.body_size, number_);
     } else {
-        std::string method = origin.head.substr(frame_head_size);
-        char rest[9];
-        store_big_endian(rest, tag);
-        rest[8] = redelivered ? 1 : 0;
-        method.append(rest, sizeof rest);
-        Message* const message = arrival.borrow();
-        write_content(method, publication.names, {}, publication, message);
+        write_long_delivery(origin, arrival, tag, redelivered);
     }
-    session_.touch();
+}
+
+void Channel::deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered) {
+    const DeliveryTag tag =
+        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, arrival.stored());
+    try {
+        write_delivery(origin, arrival, tag, redelivered);
+    } catch (...) {
+        if (!origin.no_ack) {
+            unacknowledged_.take(tag);
+            --origin.unacknowledged;
+        }
+        throw;
+    }
+    if (origin.granted > 0) {
+        --origin.granted;
+        --granted_;
+    }
     session_.check_output();
 }
 
-void Channel::deliver_direct_reply(std::uint64_t secret, Message& message) {
-    if (!consumes_replies(secret) || given_up_) return;
+void Channel::write_long_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered) {
+    std::string method = origin.head.substr(frame_head_size);
+    char rest[9];
+    store_big_endian(rest, tag);
+    rest[8] = redelivered ? 1 : 0;
+    method.append(rest, sizeof rest);
+    const Publication& publication = arrival.publication();
+    Message* const message = arrival.borrow();
+    write_content(method, publication.names, {}, publication, message, false);
+}
+
+DeliveryTag Channel::number_get(QueueId queue, const Answer& answer) {
+    try {
+        const DeliveryTag tag =
+            number_delivery(origin_of_gets(queue, answer.home), answer.entry, answer.message->stored);
+        ++got_;
+        return tag;
+    } catch (...) {
+        shard().settle(Origin{.queue = queue, .home = answer.home}, answer.entry, 1, Settlement::requeue);
+        throw;
+    }
+}
+
+bool Channel::deliver_direct_reply(std::uint64_t secret, Message& message) {
+    if (!consumes_replies(secret) || !takes_deliveries() || !session_.takes_direct_reply()) return false;
     std::string method{"\0\x3c\0\x3c", 4};
     method += static_cast<char>(replies_.tag.size());
     method += replies_.tag;
     char rest[9] = {};
     store_big_endian(rest, unacknowledged_.skip());
     method.append(rest, sizeof rest);
-    write_content(method, message.publication().names, {}, message.publication(), &message);
+    write_content(method, message.publication().names, {}, message.publication(), &message, true);
     session_.touch();
+    return true;
 }
 
 void Channel::write_get_ok(DeliveryTag tag, const Answer& answer) {
@@ -82,19 +113,25 @@ void Channel::write_get_ok(DeliveryTag tag, const Answer& answer) {
     store_big_endian(count, answer.messages);
     const Publication publication = answer.message->publication();
     write_content({method, sizeof method}, publication.names, {count, sizeof count}, publication,
-                  answer.message);
+                  answer.message, true);
     session_.touch();
 }
 
 void Channel::return_unroutable(const Publication& publication) {
     using namespace std::string_view_literals;
-    write_content("\0\x3c\0\x32\x01\x38\x08NO_ROUTE"sv, publication.names, {}, publication, nullptr);
+    write_content("\0\x3c\0\x32\x01\x38\x08NO_ROUTE"sv, publication.names, {}, publication, nullptr, true);
     session_.touch();
 }
 
 void Channel::write_content(std::string_view method, std::string_view names, std::string_view after_names,
-                            const Publication& publication, Message* message) {
-    Output& output = session_.output();
+                            const Publication& publication, Message* message, bool owed) {
+    session_.output().append_whole(
+        [&] { write_frames(session_.output(), method, names, after_names, publication, message, owed); });
+}
+
+void Channel::write_frames(Output& output, std::string_view method, std::string_view names,
+                           std::string_view after_names, const Publication& publication, Message* message,
+                           bool owed) {
     char head[frame_head_size];
     const auto frame_head = [&](FrameType type, std::size_t size) {
         protocol::write_frame_head(
@@ -117,7 +154,7 @@ void Channel::write_content(std::string_view method, std::string_view names, std
         body.remove_prefix(part.size());
         output.append(frame_head(FrameType::body, part.size()));
         if (refer) {
-            output.reference(message, part);
+            output.reference(message, part, owed);
         } else {
             output.append(part);
         }
@@ -130,7 +167,8 @@ void Channel::owe_window(Origin& origin, std::int64_t octets) {
     if (origin.no_ack) distribute_grants();
     origin.owed_window += octets;
     if (session_.full() || origin.owed_window < shard().settings().consumer_window / 8) return;
-    shard().open_window(origin, std::exchange(origin.owed_window, 0));
+    shard().open_window(origin, origin.owed_window);
+    origin.owed_window = 0;
 }
 
 void Channel::hold_consumers(bool held) {
@@ -140,7 +178,8 @@ void Channel::hold_consumers(bool held) {
         if (origin->near_queue != nullptr) {
             origin->near_queue->hold(*origin->near_consumer, held);
         } else if (!held && origin->owed_window > 0) {
-            shard().open_window(*origin, std::exchange(origin->owed_window, 0));
+            shard().open_window(*origin, origin->owed_window);
+            origin->owed_window = 0;
         }
     }
 }
@@ -149,11 +188,9 @@ void Channel::check_consumer_timeout() {
     const auto timeout = shard().settings().consumer_timeout;
     if (timeout.count() == 0 || unacknowledged_.empty() || state_ != State::open || session_.waiting())
         return;
-    const auto now =
-        std::chrono::duration_cast<std::chrono::seconds>(shard().now().time_since_epoch()).count();
-    const std::uint32_t age =
-        (static_cast<std::uint32_t>(now) - unacknowledged_.find(unacknowledged_.first())->delivered_at) &
-        0x7FFFFFFF;
+    const std::uint32_t age = (static_cast<std::uint32_t>(shard().seconds()) -
+                               unacknowledged_.find(unacknowledged_.first())->delivered_at) &
+                              0x7FFFFFFF;
     if (std::chrono::seconds{age} <= timeout) return;
     close(protocol::ChannelReply::precondition_failed,
           "delivery acknowledgement on channel " + std::to_string(number_) +

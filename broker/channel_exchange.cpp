@@ -84,6 +84,10 @@ Channel::Outcome Channel::exchange_declare(const protocol::exchange::Declare& me
     // Somebody else may declare it at the same time; whoever is second is compared with the first.
     auto again = [this, answer, declared = request.exchange,
                   nowait = method.nowait](const Answer& given) -> Outcome {
+        if (given.status == Answer::Status::too_much)
+            return too_much(
+                fmt::format("cannot declare exchange '{}' in vhost '{}'", declared.name, vhost().name),
+                "what is declared");
         if (given.status != Answer::Status::exists) return answer();
         protocol::exchange::Declare repeated;
         repeated.exchange = declared.name;
@@ -158,6 +162,11 @@ Channel::Outcome Channel::bind(Binding binding, protocol::MethodId cause) {
                            binding.routing_key, binding.arguments}};
     ask_catalog(cause, std::move(request),
                 [this, binding = std::move(binding)](const Answer& answer) -> Outcome {
+                    if (answer.status == Answer::Status::too_much)
+                        return too_much(fmt::format("cannot bind {} '{}' to exchange '{}' in vhost '{}'",
+                                                    binding.to_queue ? "queue" : "exchange",
+                                                    binding.destination, binding.source, vhost().name),
+                                        "what is declared");
                     if (answer.status == Answer::Status::no_source)
                         return not_found("exchange", binding.source);
                     if (answer.status == Answer::Status::no_destination)

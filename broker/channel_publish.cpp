@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -24,7 +23,17 @@ constexpr std::uint8_t immediate = 2;
 /// Routes to more queues than this are asked of the table each time, which has a cache of its own.
 constexpr std::size_t remembered_queues = 16;
 
+/// The error, with the method to blame.
+std::unexpected<protocol::Exception> of_publish(protocol::Exception exception) {
+    std::visit([](auto& one) { one.cause = protocol::basic::Publish::id; }, exception);
+    return std::unexpected(std::move(exception));
+}
+
 }  // namespace
+
+inline bool Channel::takes(std::uint8_t flags, std::uint32_t body_size) {
+    return (flags & immediate) == 0 && body_size <= shard().settings().max_message_size;
+}
 
 protocol::Outcome<> Channel::content_header(std::string_view payload) {
     const auto unexpected = [](std::string text, bool stray) {
@@ -49,8 +58,11 @@ protocol::Outcome<> Channel::content_header(std::string_view payload) {
         return fail(ConnectionReply::frame_error,
                     fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
                                 hard_limit));
-    if (shard().alarm().raised() && !is_closing()) session_.block();
-    content_.header(payload, static_cast<std::uint32_t>(header->body_size));
+    const auto body_size = static_cast<std::uint32_t>(header->body_size);
+    if (!takes(content_.flags(), body_size))
+        return of_publish(std::move(refuse(content_.flags(), body_size).error()));
+    if (shard().alarm().raised()) session_.block();
+    content_.header(payload, body_size);
     return content_.expected() ? Outcome{} : content_complete();
 }
 
@@ -69,30 +81,48 @@ protocol::Outcome<> Channel::content_body(std::string_view part) {
             ConnectionReply::frame_error, "content body frame exceeds remaining content size",
             protocol::basic::Publish::id}));
     content_.body(part);
-    return content_.expected() ? Outcome{} : content_complete();
+    if (!content_.expected()) return content_complete();
+    // The rest would come in above the watermark.
+    if (shard().alarm().raised()) session_.block();
+    return {};
 }
 
 protocol::Outcome<> Channel::content_complete() {
-    const Outcome outcome = is_closing() ? Outcome{} : publish(content_.publication(), content_.flags());
+    Outcome outcome = publish(content_.publication(), content_.flags());
     content_.clear();
-    if (outcome) return {};
-    protocol::Exception exception = outcome.error();
-    std::visit([](auto& one) { one.cause = protocol::basic::Publish::id; }, exception);
-    return std::unexpected(std::move(exception));
+    return outcome ? Outcome{} : of_publish(std::move(outcome.error()));
+}
+
+std::unexpected<protocol::Exception> Channel::refuse(std::uint8_t flags, std::uint32_t body_size) {
+    if ((flags & immediate) != 0) return fail(ConnectionReply::not_implemented, "immediate=true");
+    return fail(ChannelReply::precondition_failed,
+                fmt::format("message size {} is larger than configured max size {}", body_size,
+                            shard().settings().max_message_size));
 }
 
 protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_t flags) {
-    if ((flags & immediate) != 0) return fail(ConnectionReply::not_implemented, "immediate=true");
-    if (publication.body_size > shard().settings().max_message_size)
-        return fail(ChannelReply::precondition_failed,
-                    fmt::format("message size {} is larger than configured max size {}",
-                                publication.body_size, shard().settings().max_message_size));
+    session_.count_publish();
+    if (!takes(flags, publication.body_size)) return refuse(flags, publication.body_size);
     if (last_route_.generation == shard().view().generation() && last_route_.names == publication.names &&
         plain_properties(publication.properties())) {
-        send_to(publication, flags, last_route_.queues);
+        if (!send_to(publication, flags, {last_route_.queues, {}})) publish_when_decided(publication, flags);
         return {};
     }
     return publish_checked(publication, flags);
+}
+
+void Channel::publish_when_decided(const Publication& publication, std::uint8_t flags) {
+    // The session reads nothing more until then, so this stays the channel's next publish.
+    const auto message = keep(publication);
+    when_decided(undecided_, protocol::basic::Publish::id, [this, message, flags] {
+        return is_closing() || !takes_deliveries() ? Outcome{} : publish(message->publication(), flags);
+    });
+}
+
+std::shared_ptr<Message> Channel::keep(const Publication& publication) {
+    MessagePool& pool = shard().messages();
+    Arrival arrival(publication, pool);
+    return {arrival.keep(), [&pool](Message* message) { pool.release(message); }};
 }
 
 protocol::Outcome<const Channel::LastExchange*> Channel::check_exchange(std::string_view name) {
@@ -111,7 +141,6 @@ protocol::Outcome<const Channel::LastExchange*> Channel::check_exchange(std::str
                 fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", name, vhost().name));
         found.index = *index;
         found.topic = exchange.type == routing::ExchangeType::topic;
-        found.by_headers = exchange.type == routing::ExchangeType::headers;
     }
     last_exchange_ = std::move(found);
     return &last_exchange_;
@@ -126,7 +155,7 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
             !allowed)
             return allowed;
     if (plain_properties(publication.properties())) {
-        route(publication, flags, {});
+        if (!route(publication, flags, {}, {})) publish_when_decided(publication, flags);
         return {};
     }
     const auto properties = protocol::decode_properties(publication.properties());
@@ -147,15 +176,22 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
         if (auto text = invalid_expiration(*properties->expiration))
             return fail(ChannelReply::precondition_failed, *std::move(text));
     const protocol::TableView headers = properties->headers.value_or(protocol::TableView{});
-    for (const char* name : {"CC", "BCC"})
-        if (const auto value = headers.find(name); value && !value->as_array())
-            return fail(ChannelReply::precondition_failed,
-                        fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", name,
-                                    protocol::type_word(value->type)));
+    const auto [cc, bcc] = headers.find("CC", "BCC");
+    std::vector<std::string_view> keys;
+    if (cc)
+        if (auto added = add_keys(keys, "CC", *cc); !added) return added;
+    if (bcc)
+        if (auto added = add_keys(keys, "BCC", *bcc); !added) return added;
+    if ((*exchange)->topic)
+        for (const std::string_view key : keys)
+            if (auto allowed =
+                    check_topic(vhost().exchanges[(*exchange)->index], auth::Operation::write, key);
+                !allowed)
+                return allowed;
 
-    const bool rewritten = properties->reply_to == direct_reply_name || headers.find("BCC").has_value();
+    const bool rewritten = properties->reply_to == direct_reply_name || bcc.has_value();
     if (!rewritten) {
-        route(publication, flags, headers);
+        if (!route(publication, flags, headers, keys)) publish_when_decided(publication, flags);
         return {};
     }
     // The broker changes the message itself: a name for the reply, no blind copies.
@@ -178,77 +214,121 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
     header += protocol::encode_properties(changed);
     content.header(header, publication.body_size);
     if (publication.body_size != 0) content.body(publication.body());
-    route(content.publication(), flags, headers);
+    if (!route(content.publication(), flags, headers, keys)) publish_when_decided(publication, flags);
     return {};
 }
 
-void Channel::route(const Publication& publication, std::uint8_t flags, protocol::TableView headers) {
+Channel::Outcome Channel::add_keys(std::vector<std::string_view>& keys, std::string_view header,
+                                   const protocol::ValueView& value) {
+    const auto list = value.as_array();
+    if (!list)
+        return fail(ChannelReply::precondition_failed,
+                    fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", header,
+                                protocol::type_word(value.type)));
+    for (const protocol::ValueView& key : *list)
+        if (key.type == 'S' && key.bytes.size() <= 255) keys.push_back(key.bytes);
+    return {};
+}
+
+bool Channel::route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
+                    std::span<const std::string_view> more_keys) {
     const std::string_view key = publication.routing_key();
     const bool by_default = last_exchange_.name.empty();
     routing::Table& routes = vhost().routes;
-    const auto cc = headers.find("CC");
-    const auto bcc = headers.find("BCC");
-    if (!cc && !bcc) {
+    if (more_keys.empty()) {
+        const auto address = by_default ? ReplyAddress::parse(key) : std::nullopt;
+        if (address) return send_to(publication, flags, {{}, {&*address, 1}});
         const auto queues =
             by_default ? routes.route_default(key) : routes.route(last_exchange_.index, key, headers.raw());
-        if (!last_exchange_.by_headers && queues.size() <= remembered_queues) {
+        shard().turn().spend(routes.take_steps() / Turn::route_steps);
+        if ((by_default || routes.routed_by_keys()) && queues.size() <= remembered_queues) {
             last_route_.generation = shard().view().generation();
             last_route_.names.assign(publication.names);
             last_route_.queues.assign(queues.begin(), queues.end());
         }
-        send_to(publication, flags, queues);
-        return;
+        return send_to(publication, flags, {queues, {}});
     }
     std::vector<std::string_view> keys{key};
-    for (const auto& header : {cc, bcc}) {
-        const auto list = header ? header->as_array() : std::nullopt;
-        if (!list) continue;
-        for (const protocol::ValueView& value : *list)
-            if (value.type == 'S' && value.bytes.size() <= 255) keys.push_back(value.bytes);
-    }
-    std::vector<routing::QueueIndex> queues;
+    keys.insert(keys.end(), more_keys.begin(), more_keys.end());
+    const auto found =
+        by_default ? routes.route_default(keys) : routes.route(last_exchange_.index, keys, headers.raw());
+    shard().turn().spend(keys.size() + routes.take_steps() / Turn::route_steps);
+    // What is sent may change the table.
+    const std::vector<routing::QueueIndex> queues(found.begin(), found.end());
+    std::vector<ReplyAddress> replies;
     if (by_default) {
+        std::sort(keys.begin(), keys.end());
+        keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
         for (const std::string_view one : keys)
-            for (const routing::QueueIndex queue : routes.route_default(one))
-                if (std::find(queues.begin(), queues.end(), queue) == queues.end()) queues.push_back(queue);
-    } else {
-        const auto found = routes.route(last_exchange_.index, keys, headers.raw());
-        queues.assign(found.begin(), found.end());
+            if (const auto address = ReplyAddress::parse(one)) replies.push_back(*address);
     }
-    send_to(publication, flags, queues);
+    return send_to(publication, flags, {queues, replies});
 }
 
-void Channel::send_to(const Publication& publication, std::uint8_t flags,
-                      std::span<const routing::QueueIndex> queues) {
+bool Channel::send_to(const Publication& publication, std::uint8_t flags, const Route& route) {
+    shard().turn().spend(1 + route.queues.size() + route.replies.size());
+    const View& view = shard().view();
     if (mode_ == Mode::transaction) {
-        Arrival arrival(publication, shard().messages());
-        Transaction::Publish publish{
-            arrival.keep(), (flags & mandatory) != 0, is_persistent(publication.properties()), {}};
-        for (const routing::QueueIndex queue : queues)
-            publish.queues.push_back(shard().view().queue(queue).id);
-        transaction_->publishes.push_back(std::move(publish));
-        return;
+        keep_for_commit(publication, flags, route);
+        return true;
     }
-    if (queues.empty()) {
-        if (!send_direct_reply(publication) && (flags & mandatory) != 0) return_unroutable(publication);
-    } else {
-        Arrival arrival(publication, shard().messages(), store(publication, queues));
-        bool room = arrival.stored() == 0 || !shard().journal()->full();
-        for (const routing::QueueIndex queue : queues)
-            room = shard().enqueue(shard().view().queue(queue), arrival) && room;
-        if (!room) session_.wait_for_room();
-    }
-    if (mode_ == Mode::confirm) {
-        ++published_;
-        if (!confirm_due_) {
-            confirm_due_ = true;
-            session_.confirm_at_end_of_turn(*this);
+    if (view.closed_queues() != 0)
+        for (const routing::QueueIndex queue : route.queues)
+            if (view.queue(queue).closed) {
+                undecided_ = view.queue(queue).id;
+                return false;
+            }
+    if (!route.queues.empty()) {
+        const bool persistent = shard().journal() != nullptr && is_persistent(publication.properties());
+        Arrival arrival(publication, shard().messages(), persistent ? store(publication, route.queues) : 0);
+        if (route.queues.size() == 1 && arrival.stored() == 0) {  // as most do: there is nothing to undo
+            if (!shard().enqueue(view.queue(route.queues.front()), arrival)) session_.wait_for_room();
+        } else if (!send_to_queues(arrival, route)) {
+            return true;
         }
     }
+    if (route.queues.empty() || !route.replies.empty())
+        if (!send_to_others(publication, flags, route)) return true;
+    count_publish();
+    return true;
+}
+
+bool Channel::send_to_others(const Publication& publication, std::uint8_t flags, const Route& route) {
+    if ((flags & mandatory) != 0 && route.queues.empty()) {
+        if (!route.replies.empty()) {
+            const auto message = keep(publication);
+            send_mandatory_replies(message, route.replies, [this, message](bool delivered) {
+                if (!delivered) return_unroutable(message->publication());
+                count_publish();
+            });
+            return false;
+        }
+        return_unroutable(publication);
+    }
+    if (!route.replies.empty()) send_replies(publication, route.replies);
+    return true;
+}
+
+void Channel::keep_for_commit(const Publication& publication, std::uint8_t flags, const Route& route) {
+    const View& view = shard().view();
+    Arrival arrival(publication, shard().messages());
+    transaction_->octets += arrival.weight() + route.queues.size() * sizeof(QueueId);
+    Transaction::Publish publish{.message = arrival.borrow(),
+                                 .mandatory = (flags & mandatory) != 0,
+                                 .persistent = is_persistent(publication.properties()),
+                                 .queues = {},
+                                 .replies = {route.replies.begin(), route.replies.end()}};
+    for (const routing::QueueIndex queue : route.queues) publish.queues.push_back(view.queue(queue).id);
+    transaction_->publishes.push_back(std::move(publish));
+    arrival.keep();  // the transaction's reference
+}
+
+void Channel::confirm_at_end_of_turn() {
+    confirm_due_ = true;
+    session_.confirm_at_end_of_turn(*this);
 }
 
 std::uint64_t Channel::store(const Publication& publication, std::span<const routing::QueueIndex> queues) {
-    if (shard().journal() == nullptr || !is_persistent(publication.properties())) return 0;
     if (queues.size() == 1)
         if (const Queue* const near = shard().view().queue(queues.front()).near;
             near != nullptr && near->settles_at_once())
@@ -262,19 +342,10 @@ std::uint64_t Channel::store(const Publication& publication, std::span<const rou
         if (const QueueInfo& queue = shard().view().queue(place); queue.durable)
             durable[count++] = stored_id(queue.id);
     if (count == 0) return 0;
+    shard().journal()->make_room(count);  // to take it back if a queue cannot have it
     const std::uint64_t id = shard().journal()->publish(durable.first(count), publication);
     stored_to_ = shard().journal()->publish_position();
     return id;
-}
-
-bool Channel::send_direct_reply(const Publication& publication) {
-    if (!publication.exchange().empty() || !publication.routing_key().starts_with(direct_reply_name))
-        return false;
-    const auto address = ReplyAddress::parse(publication.routing_key());
-    if (!address) return false;
-    Arrival arrival(publication, shard().messages());
-    shard().direct_reply(address->connection, address->channel, address->secret, arrival);
-    return true;
 }
 
 }  // namespace trilby::broker

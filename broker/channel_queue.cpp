@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "broker/arguments.hpp"
 #include "broker/channel.hpp"
@@ -8,6 +7,7 @@
 #include "broker/resource_name.hpp"
 #include "broker/session.hpp"
 #include "broker/unserved_arguments.hpp"
+#include "protocol/quoted.hpp"
 
 // queue.*
 
@@ -15,18 +15,31 @@ namespace trilby::broker {
 
 using protocol::ChannelReply;
 
+namespace {
+
+/// What x-queue-type means when it is absent: the virtual host's default, if the queue can be of that type.
+/// As in RabbitMQ from 3.11.
+std::optional<QueueType> default_type(const Vhost& vhost, QueueProperties properties) {
+    const std::optional<QueueType> type = vhost.default_queue_type;
+    const bool any = properties.durable && !properties.exclusive && !properties.auto_delete;
+    return any || type == QueueType::classic ? type : std::nullopt;
+}
+
+}  // namespace
+
 Channel::Outcome Channel::queue_declare(const protocol::queue::Declare& method) {
     std::string name = without_line_ends(method.queue);
     if (name.starts_with(direct_reply_name)) return declare_reply_name(name, method);
     if (method.passive) return queue_declare_passive(name, method.nowait);
 
     if (name.empty()) {
-        if (const auto type = method.arguments.find("x-queue-type"))
-            if (const auto known = queue_type_of(type->as_string().value_or(""));
-                known && *known != QueueType::classic)
-                return fail(
-                    ChannelReply::precondition_failed,
-                    fmt::format("Cannot declare a server-named queue for type {}", module_name(*known)));
+        const auto argument = method.arguments.find("x-queue-type");
+        const auto type = argument
+                              ? queue_type_of(argument->as_string().value_or(""))
+                              : default_type(vhost(), {method.durable, method.auto_delete, method.exclusive});
+        if (type && *type != QueueType::classic)
+            return fail(ChannelReply::precondition_failed,
+                        fmt::format("Cannot declare a server-named queue for type {}", module_name(*type)));
         name = "amq.gen-" + random_name();
     } else if (name.starts_with("amq.")) {
         return fail(ChannelReply::access_refused,
@@ -45,13 +58,12 @@ Channel::Outcome Channel::declare_reply_name(const std::string& name,
     }
     const auto address = ReplyAddress::parse(name);
     if (!address) return not_found("queue", name);
-    const ReplyTo to =
-        session_.ask(this, method.id, [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
-            if (answer.status == Answer::Status::gone) return not_found("queue", name);
-            answer_declare(name, nowait, 0, 1);
-            return {};
-        });
-    shard().find_direct_reply(address->connection, address->channel, address->secret, to);
+    const auto answered = [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
+        if (answer.status == Answer::Status::gone) return not_found("queue", name);
+        answer_declare(name, nowait, 0, 1);
+        return {};
+    };
+    session_.ask(this, method.id, answered, [&](ReplyTo to) { shard().find_direct_reply(*address, to); });
     return {};
 }
 
@@ -67,14 +79,21 @@ Channel::Outcome Channel::queue_declare_passive(const std::string& name, bool no
     return {};
 }
 
-Channel::Outcome Channel::declare(Declaration declaration) {
+Channel::Outcome Channel::declare(const Declaration& declaration) {
     const std::string& name = declaration.name;
     const protocol::TableView arguments(declaration.arguments);
     const std::string& vhost_name = vhost().name;
     const auto word = [](bool value) { return value ? "true" : "false"; };
     constexpr auto cause = protocol::queue::Declare::id;
+    const QueueProperties properties{declaration.durable, declaration.auto_delete, declaration.exclusive};
+    const std::optional<QueueType> of_vhost = default_type(vhost(), properties);
 
     if (const QueueInfo* current = shard().view().queue(vhost(), name)) {
+        if (current->closed) {  // perhaps it is new then
+            when_decided(current->id, cause,
+                         [this, declaration] { return declare(Declaration(declaration)); });
+            return {};
+        }
         if (current->owner != (declaration.exclusive ? session_.id() : ConnectionId{})) return locked(name);
         const std::string resource = queue_in_vhost(name, vhost_name);
         if (declaration.durable != current->durable)
@@ -85,11 +104,14 @@ Channel::Outcome Channel::declare(Declaration declaration) {
             return fail(ChannelReply::precondition_failed,
                         inequivalent_property("auto_delete", resource, word(declaration.auto_delete),
                                               word(current->auto_delete)));
-        if (auto text =
-                inequivalent_argument(protocol::TableView(current->arguments), arguments, name, vhost_name))
+        // One that names none was declared before there was a default: it is classic.
+        const protocol::TableView now(current->arguments);
+        const QueueType absent =
+            now.find("x-queue-type") ? of_vhost.value_or(QueueType::classic) : QueueType::classic;
+        if (auto text = inequivalent_argument(now, arguments, name, vhost_name, absent))
             return fail(ChannelReply::precondition_failed, *std::move(text));
         ask_queue(*current, cause, ask::Count{}, [this, declaration](const Answer& answer) -> Outcome {
-            if (answer.status == Answer::Status::gone) return declare(declaration);  // deleted at this moment
+            if (answer.status == Answer::Status::gone) return declare(Declaration(declaration));
             answer_declare(declaration.name, declaration.nowait, answer.messages, answer.consumers);
             return {};
         });
@@ -102,27 +124,36 @@ Channel::Outcome Channel::declare(Declaration declaration) {
         if (auto allowed = check(auth::Operation::read, true, name); !allowed) return allowed;
         if (auto allowed = check(auth::Operation::write, false, **dead_letters); !allowed) return allowed;
     }
-    const auto checked = check_queue_arguments(arguments, name, vhost_name);
+    const auto checked =
+        check_queue_arguments(arguments, name, vhost_name, of_vhost.value_or(QueueType::classic));
     if (!checked) return fail(ChannelReply::precondition_failed, checked.error());
     if (checked->type == QueueType::stream)
         return fail(ChannelReply::precondition_failed,
                     unsupported_queue_type(checked->type, name, vhost_name));
-    if (auto text = check_queue_properties(
-            checked->type, {declaration.durable, declaration.auto_delete, declaration.exclusive}, name,
-            vhost_name))
+    if (auto text = check_queue_properties(checked->type, properties, name, vhost_name))
         return fail(ChannelReply::precondition_failed, *std::move(text));
     if (const std::string unserved = unserved_arguments(*checked); !unserved.empty())
-        spdlog::warn("{}: kept, but not acted on yet: {}", queue_in_vhost(name, vhost_name), unserved);
+        log::write(log::Level::warning, session_.about(log::Event::arguments_not_served),
+                   fmt::format("{}: kept, but not acted on yet: {}",
+                               protocol::printable(queue_in_vhost(name, vhost_name)), unserved));
 
+    // A queue keeps its type when the default changes.
+    std::string kept = declaration.arguments;
+    if (of_vhost && !arguments.find("x-queue-type"))
+        kept += protocol::TableBuilder().string("x-queue-type", to_word(*of_vhost)).take();
     request::DeclareQueue request{{.vhost = vhost().index,
                                    .name = name,
                                    .home = shard().index(),
                                    .durable = declaration.durable,
                                    .auto_delete = declaration.auto_delete,
                                    .owner = declaration.exclusive ? session_.id() : ConnectionId{},
-                                   .arguments = declaration.arguments}};
+                                   .arguments = std::move(kept)}};
+    if (declaration.exclusive) session_.expect_exclusive_queue();
     ask_catalog(cause, std::move(request), [this, declaration](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::exists) return declare(declaration);
+        if (answer.status == Answer::Status::exists) return declare(Declaration(declaration));
+        if (answer.status == Answer::Status::too_much)
+            return too_much("cannot declare " + queue_in_vhost(declaration.name, vhost().name),
+                            "what is declared");
         if (declaration.exclusive)
             if (const QueueInfo* queue = shard().view().queue(vhost(), declaration.name))
                 session_.own_exclusive_queue(queue->id);

@@ -16,12 +16,6 @@
 namespace trilby::broker {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, LogLevel>, 5> log_levels{{{"trace", LogLevel::trace},
-                                                                           {"debug", LogLevel::debug},
-                                                                           {"info", LogLevel::info},
-                                                                           {"warning", LogLevel::warning},
-                                                                           {"error", LogLevel::error}}};
-
 std::unexpected<std::string> no_listener(std::string_view text, std::string_view advice) {
     return std::unexpected(fmt::format("\"{}\" is no address to listen on: {}", text, advice));
 }
@@ -88,12 +82,18 @@ std::expected<MemoryWatermark, std::string> parse_memory_watermark(std::string_v
                     text));
 }
 
-std::expected<LogLevel, std::string> parse_log_level(std::string_view text) {
-    for (const auto& [name, level] : log_levels) {
-        if (name == text) return level;
-    }
+std::expected<log::Level, std::string> parse_log_level(std::string_view text) {
+    using enum log::Level;
+    for (const log::Level level : {debug, info, warning, error, critical})
+        if (to_text(level) == text) return level;
     return std::unexpected(
-        fmt::format("\"{}\" is no log level: write trace, debug, info, warning or error", text));
+        fmt::format("\"{}\" is no log level: write debug, info, warning, error or critical", text));
+}
+
+std::expected<log::Format, std::string> parse_log_format(std::string_view text) {
+    if (text == "text") return log::Format::text;
+    if (text == "json") return log::Format::json;
+    return std::unexpected(fmt::format("\"{}\" is no log format: write text or json", text));
 }
 
 std::filesystem::path default_data_directory(bool root, std::string_view xdg_state_home,
@@ -110,6 +110,10 @@ std::filesystem::path default_data_directory() {
         if (const passwd* user = ::getpwuid(::geteuid()); user != nullptr) home = user->pw_dir;
     }
     return default_data_directory(::geteuid() == 0, environment("XDG_STATE_HOME"), home);
+}
+
+unsigned default_threads(unsigned cores) {
+    return std::clamp(cores, 1u, most_threads);
 }
 
 }  // namespace trilby::broker

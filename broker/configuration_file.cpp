@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <concepts>
 #include <cstddef>
 #include <fstream>
 #include <limits>
@@ -11,6 +12,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include "broker/configuration.hpp"
@@ -72,8 +74,8 @@ class Value {
                                     whole_seconds<Duration> ? "seconds" : "milliseconds", shown(node_)));
         }
         if (whole < least || whole > most) {
-            return fail(
-                fmt::format("must be from {} to {}, not {}", in_words(least), in_words(most), shown(node_)));
+            return fail(fmt::format("must be from {} to {}, not {}", duration_text(least),
+                                    duration_text(most), shown(node_)));
         }
         into = whole;
     }
@@ -100,10 +102,22 @@ class Value {
         into = folder_ / std::filesystem::path{*text};
     }
 
-    void read(LogLevel& into) {
+    void read(log::Level& into) {
         const auto text = node_.value_exact<std::string_view>();
         if (!text) return fail(fmt::format("must be a log level such as \"info\", not {}", shown(node_)));
         take(parse_log_level(*text), into);
+    }
+
+    void read(log::Format& into) {
+        const auto text = node_.value_exact<std::string_view>();
+        if (!text) return fail(fmt::format("must be a log format such as \"text\", not {}", shown(node_)));
+        take(parse_log_format(*text), into);
+    }
+
+    void read(bool& into) {
+        const auto value = node_.value_exact<bool>();
+        if (!value) return fail(fmt::format("must be true or false, not {}", shown(node_)));
+        into = *value;
     }
 
     void read_version(std::string& into) {
@@ -154,12 +168,6 @@ class Value {
     template <class Duration>
     static constexpr bool whole_seconds = std::ratio_equal_v<typename Duration::period, std::ratio<1>>;
 
-    static std::string in_words(std::chrono::microseconds duration) {
-        if (duration.count() % 1000 != 0) return fmt::format("{}us", duration.count());
-        if (duration.count() % 1'000'000 != 0) return fmt::format("{}ms", duration.count() / 1000);
-        return fmt::format("{}s", duration.count() / 1'000'000);
-    }
-
     template <class Read>
     void each(Read read) {
         const toml::array* list = node_.as_array();
@@ -198,53 +206,132 @@ class Value {
     Problem& problem_;
 };
 
+/// In quotes, on one line.
+std::string toml_text(const std::string& text) {
+    using Formatter = toml::toml_formatter;
+    const toml::value value{text};
+    std::ostringstream out;
+    out << Formatter{value, Formatter::default_flags & ~(toml::format_flags::allow_literal_strings |
+                                                         toml::format_flags::allow_multi_line_strings)};
+    return std::move(out).str();
+}
+
+template <class Texts>
+std::string list_of(const Texts& texts) {
+    std::vector<std::string> all;
+    for (const auto& text : texts) all.push_back(toml_text(text));
+    return fmt::format("[{}]", fmt::join(all, ", "));
+}
+
+// How a value is written so that it is read as what it is.
+
+std::string shown(std::integral auto number) {
+    return fmt::format("{}", number);
+}
+std::string shown(std::chrono::microseconds duration) {
+    return toml_text(duration_text(duration));
+}
+std::string shown(const std::string& text) {
+    return toml_text(text);
+}
+std::string shown(const std::filesystem::path& path) {
+    return toml_text(std::filesystem::absolute(path).string());
+}
+std::string shown(const std::vector<std::string>& texts) {
+    return list_of(texts);
+}
+std::string shown(const std::vector<Listener>& listeners) {
+    std::vector<std::string> addresses;
+    for (const Listener& listener : listeners) addresses.push_back(to_text(listener));
+    return list_of(addresses);
+}
+std::string shown(const MemoryWatermark& watermark) {
+    if (watermark.bytes) return toml_text(byte_size_text(*watermark.bytes));
+    const auto text = fmt::format("{}", watermark.fraction);
+    return text.find_first_of(".e") == text.npos ? text + ".0" : text;
+}
+std::string shown(log::Level level) {
+    return toml_text(std::string{to_text(level)});
+}
+std::string shown(log::Format format) {
+    return toml_text(std::string{to_text(format)});
+}
+template <class T>
+std::string shown(const std::optional<T>& value) {
+    return value ? shown(*value) : "";
+}
+
 struct Key {
     std::string_view name;
     void (*read)(Value, Configuration&);
+    std::string (*show)(const Configuration&) = nullptr;  // empty: it has no value
 };
+
+template <auto member>
+std::string show(const Configuration& configuration) {
+    return shown(configuration.*member);
+}
+/// A size in octets.
+template <auto member>
+std::string show_size(const Configuration& configuration) {
+    return toml_text(byte_size_text(configuration.*member));
+}
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::int64_t most_threads = 64;
 constexpr std::uint64_t least_frame = 4096;  // clients rely on this much
 constexpr std::uint64_t largest_frame = std::uint64_t{128} << 20;
 constexpr std::uint64_t largest_message = std::uint64_t{512} << 20;  // RabbitMQ's hard limit
 
+using C = Configuration;
+
 constexpr std::array keys{
     Key{"busy_poll",
-        [](Value v, Configuration& c) {
-            v.read_duration(c.busy_poll, microseconds{0}, microseconds{10'000});
-        }},
-    Key{"channel_max", [](Value v, Configuration& c) { v.read(c.channel_max, 1, 65'535); }},
+        [](Value v, C& c) { v.read_duration(c.busy_poll, microseconds{0}, microseconds{10'000}); },
+        show<&C::busy_poll>},
+    Key{"channel_max", [](Value v, C& c) { v.read(c.channel_max, 1, 65'535); }, show<&C::channel_max>},
     Key{"consumer_timeout",
-        [](Value v, Configuration& c) {
+        [](Value v, C& c) {
             v.read_duration(c.consumer_timeout, milliseconds{0}, milliseconds{315'360'000'000});
-        }},
-    Key{"data_directory", [](Value v, Configuration& c) { v.read(c.data_directory); }},
-    Key{"definitions", [](Value v, Configuration& c) { v.read(c.definitions.emplace()); }},
-    Key{"backlog_memory",
-        [](Value v, Configuration& c) { v.read_size(c.backlog_memory, 0, std::uint64_t{1} << 50); }},
-    Key{"disk_watermark",
-        [](Value v, Configuration& c) { v.read_size(c.disk_watermark, 0, std::uint64_t{1} << 50); }},
-    Key{"frame_max", [](Value v, Configuration& c) { v.read_size(c.frame_max, least_frame, largest_frame); }},
+        },
+        show<&C::consumer_timeout>},
+    Key{"data_directory", [](Value v, C& c) { v.read(c.data_directory); }, show<&C::data_directory>},
+    Key{"definitions", [](Value v, C& c) { v.read(c.definitions.emplace()); }, show<&C::definitions>},
+    Key{"backlog_memory", [](Value v, C& c) { v.read_size(c.backlog_memory, 0, std::uint64_t{1} << 50); },
+        show_size<&C::backlog_memory>},
+    Key{"disk_watermark", [](Value v, C& c) { v.read_size(c.disk_watermark, 0, std::uint64_t{1} << 50); },
+        show_size<&C::disk_watermark>},
+    Key{"frame_max", [](Value v, C& c) { v.read_size(c.frame_max, least_frame, largest_frame); },
+        show_size<&C::frame_max>},
     Key{"handshake_timeout",
-        [](Value v, Configuration& c) {
+        [](Value v, C& c) {
             v.read_duration(c.handshake_timeout, milliseconds{100}, milliseconds{3'600'000});
-        }},
-    Key{"heartbeat",
-        [](Value v, Configuration& c) { v.read_duration(c.heartbeat, seconds{0}, seconds{65'535}); }},
-    Key{"listeners", [](Value v, Configuration& c) { v.read(c.listeners); }},
-    Key{"log_level", [](Value v, Configuration& c) { v.read(c.log_level); }},
-    Key{"loopback_users", [](Value v, Configuration& c) { v.read(c.loopback_users); }},
-    Key{"max_message_size",
-        [](Value v, Configuration& c) { v.read_size(c.max_message_size, 1, largest_message); }},
-    Key{"memory_watermark", [](Value v, Configuration& c) { v.read(c.memory_watermark); }},
-    Key{"server_version", [](Value v, Configuration& c) { v.read_version(c.server_version); }},
-    Key{"threads", [](Value v, Configuration& c) { v.read(c.threads, 0, most_threads); }},
-    Key{"connections_together",
-        [](Value v, Configuration& c) { v.read(c.connections_together, 1, 1'000'000); }},
+        },
+        show<&C::handshake_timeout>},
+    Key{"heartbeat", [](Value v, C& c) { v.read_duration(c.heartbeat, seconds{0}, seconds{65'535}); },
+        show<&C::heartbeat>},
+    Key{"listeners", [](Value v, C& c) { v.read(c.listeners); }, show<&C::listeners>},
+    Key{"log_connections", [](Value v, C& c) { v.read(c.log_connections); }, show<&C::log_connections>},
+    Key{"log_format", [](Value v, C& c) { v.read(c.log_format); }, show<&C::log_format>},
+    Key{"log_level", [](Value v, C& c) { v.read(c.log_level); }, show<&C::log_level>},
+    Key{"loopback_users", [](Value v, C& c) { v.read(c.loopback_users); }, show<&C::loopback_users>},
+    Key{"max_message_size", [](Value v, C& c) { v.read_size(c.max_message_size, 1, largest_message); },
+        show_size<&C::max_message_size>},
+    Key{"memory_watermark", [](Value v, C& c) { v.read(c.memory_watermark); }, show<&C::memory_watermark>},
+    Key{"server_version", [](Value v, C& c) { v.read_version(c.server_version); }, show<&C::server_version>},
+    Key{"shutdown_timeout",
+        [](Value v, C& c) { v.read_duration(c.shutdown_timeout, seconds{2}, seconds{3600}); },
+        show<&C::shutdown_timeout>},
+    Key{"tcp_keepalive", [](Value v, C& c) { v.read_duration(c.tcp_keepalive, seconds{0}, seconds{32'767}); },
+        show<&C::tcp_keepalive>},
+    Key{"tcp_user_timeout",
+        [](Value v, C& c) { v.read_duration(c.tcp_user_timeout, seconds{0}, seconds{86'400}); },
+        show<&C::tcp_user_timeout>},
+    Key{"threads", [](Value v, C& c) { v.read(c.threads, 0, most_threads); }, show<&C::threads>},
+    Key{"connections_together", [](Value v, C& c) { v.read(c.connections_together, 1, 1'000'000); },
+        show<&C::connections_together>},
 };
 
 /// How many letters are to be changed, added or removed.
@@ -282,7 +369,7 @@ std::unexpected<std::string> at(const std::filesystem::path& path, std::uint32_t
 
 }  // namespace
 
-std::expected<Configuration, std::string> load_configuration(const std::filesystem::path& path) {
+std::expected<ConfigurationFile, std::string> read_configuration(const std::filesystem::path& path) {
     std::ifstream file{path, std::ios::binary};
     if (!file || std::filesystem::is_directory(path)) {
         const int reason = file ? EISDIR : errno;
@@ -299,7 +386,8 @@ std::expected<Configuration, std::string> load_configuration(const std::filesyst
         return at(path, error.source().begin.line, error.description());
     }
 
-    Configuration configuration;
+    ConfigurationFile read;
+    read.configuration.file = path;
     const auto folder = path.parent_path();
     Value::Problem first;  // the one nearest to the top of the file, though the table is sorted by name
     for (const auto& [key, node] : table) {
@@ -308,13 +396,37 @@ std::expected<Configuration, std::string> load_configuration(const std::filesyst
         if (known == keys.end()) {
             problem = {key.source().begin.line, unknown_key(key.str())};
         } else {
-            known->read(Value{known->name, node, folder, problem}, configuration);
+            known->read(Value{known->name, node, folder, problem}, read.configuration);
+            read.lines.emplace(known->name, key.source().begin.line);
         }
         if (!problem.text.empty() && (first.text.empty() || problem.line < first.line))
             first = std::move(problem);
     }
     if (!first.text.empty()) return at(path, first.line, first.text);
-    return configuration;
+    return read;
+}
+
+std::expected<Configuration, std::string> load_configuration(const std::filesystem::path& path) {
+    auto read = read_configuration(path);
+    if (!read) return std::unexpected(std::move(read.error()));
+    return std::move(read->configuration);
+}
+
+std::vector<std::string_view> configuration_keys() {
+    std::vector<std::string_view> names;
+    for (const Key& key : keys) names.push_back(key.name);
+    return names;
+}
+
+std::string to_toml(const Configuration& configuration,
+                    const std::function<std::string(std::string_view)>& origin) {
+    std::string text;
+    for (const Key& key : keys) {
+        const std::string value = key.show != nullptr ? key.show(configuration) : "";
+        text += value.empty() ? fmt::format("# {} is not set\n", key.name)
+                              : fmt::format("{} = {}  # {}\n", key.name, value, origin(key.name));
+    }
+    return text;
 }
 
 }  // namespace trilby::broker

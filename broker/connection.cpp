@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "broker/loop.hpp"
@@ -15,7 +17,8 @@ namespace {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 constexpr std::size_t pieces_a_call = 1024;
-constexpr std::chrono::seconds linger{2};
+constexpr std::chrono::seconds farewell_time{2};
+constexpr std::chrono::seconds watch_interval{1};
 }  // namespace
 
 Connection::Connection(Loop& loop, Socket socket, Peer peer)
@@ -52,11 +55,13 @@ void Connection::arm_write() {
 void Connection::on_readable() {
     if (!session_->wants_input()) return;  // look() arms it again
     std::size_t octets = 0;
-    std::size_t size;
-    do {
-        size = receive();
-        octets += size;
-    } while (size == Loop::read_size && octets < loop_.read_share() && session_->wants_input());
+    guard([&] {
+        std::size_t size;
+        do {
+            size = receive();
+            octets += size;
+        } while (size == Loop::read_size && octets < loop_.read_share() && session_->wants_input());
+    });
     loop_.touched(*session_);
     loop_.after_read(octets);  // may be the end of this object
 }
@@ -77,11 +82,12 @@ std::size_t Connection::receive() {
 
 void Connection::look() {
     if (closed_ || session_ == nullptr) return;
-    session_->finish_turn();
-    write();
-    if (closed_) return;
-    if (session_->over() && (session_->abrupt() || session_->output().empty())) return farewell();
-    if (session_->wants_input()) arm_read();
+    guard([&] {
+        session_->finish_turn();
+        write();
+        if (session_->wants_input()) arm_read();
+    });
+    if (session_->over()) farewell();
 }
 
 void Connection::write() {
@@ -110,11 +116,19 @@ void Connection::write() {
 void Connection::farewell() {
     const bool abrupt = session_->abrupt();
     if (session_->touched) loop_.forget(*session_);
+    const bool untaken = writing_;
     session_.reset();
-    if (abrupt) return close();
+    if (abrupt) {
+        // The system is not to go on where we gave up.
+        if (untaken) {
+            const ::linger at_once{.l_onoff = 1, .l_linger = 0};
+            ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        }
+        return close();
+    }
     // The peer reads what was sent before it sees the end; what it still sends is dropped.
     ::shutdown(socket_.native_handle(), SHUT_WR);
-    linger_until_ = loop_.shard().now() + linger;
+    linger_until_ = loop_.shard().now() + farewell_time;
     arm_read();
 }
 
@@ -131,23 +145,60 @@ void Connection::drain() {
 void Connection::on_tick() {
     if (closed_) return;
     if (session_ != nullptr) {
-        session_->on_tick();
+        guard([&] {
+            watch_peer();
+            session_->on_tick();
+        });
     } else if (loop_.shard().now() >= linger_until_) {
         close();
     }
 }
 
+void Connection::watch_peer() {
+    const Shard::Time now = loop_.shard().now();
+    if (session_->wants_input() || now < next_watch_) return;
+    next_watch_ = now + watch_interval;
+    const int socket = socket_.native_handle();
+    pollfd peer{.fd = socket, .events = POLLRDHUP, .revents = 0};
+    if (::poll(&peer, 1, 0) > 0) {
+        if ((peer.revents & (POLLHUP | POLLERR)) != 0) return close();
+        session_->on_peer_finished();
+        loop_.touched(*session_);
+        return;
+    }
+    int waiting = 0;
+    if (::ioctl(socket, FIONREAD, &waiting) == 0 && waiting != 0) session_->on_octets_waiting();
+}
+
+void Connection::drop() {
+    if (closed_) return;
+    if (session_ == nullptr) return close();
+    guard([&] { session_->drop(); });
+    if (session_->over()) farewell();
+}
+
 void Connection::close() {
     if (closed_) return;
     if (session_ != nullptr) {
-        session_->on_peer_gone();
-        loop_.touched(*session_);  // over at once, or when its questions are answered
+        guard([&] {
+            session_->on_peer_gone();
+            loop_.touched(*session_);  // over at once, or when its questions are answered
+        });
         return;
     }
     closed_ = true;
     error_code ignored;
     socket_.close(ignored);  // what still waits comes back with an error
     done_waiting();
+}
+
+void Connection::failed(const char* what) noexcept {
+    if (session_ == nullptr) return close();
+    session_->fail(what);
+    try {
+        loop_.touched(*session_);
+    } catch (const std::exception&) {  // the next tick looks at it
+    }
 }
 
 void Connection::done_waiting() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <exception>
 #include <memory>
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -29,6 +30,8 @@ class Connection {
     /// The session has something to write, wants to be read again, or is over.
     void look();
     void on_tick();
+    /// Over at once, whatever is open.
+    void drop();
 
   private:
     void arm_read();
@@ -39,13 +42,26 @@ class Connection {
     void write();
     void farewell();
     void drain();
+    /// While it is not read nothing else tells that the peer has gone.
+    void watch_peer();
     void close();
+    /// What is done for this connection and throws ends this connection.
+    template <class Act>
+    void guard(Act act) noexcept {
+        try {
+            act();
+        } catch (const std::exception& error) {
+            failed(error.what());
+        }
+    }
+    void failed(const char* what) noexcept;
     void done_waiting();
 
     Loop& loop_;
     Socket socket_;
     std::unique_ptr<Session> session_;  // none while only the peer's end of the close is awaited
     Shard::Time linger_until_{};
+    Shard::Time next_watch_{};
     bool reading_ = false;  // a wait for octets is under way
     bool writing_ = false;  // a wait for room is under way
     bool closed_ = false;

@@ -28,6 +28,8 @@ class Content {
 
     std::uint32_t body_left() const { return body_left_; }
     std::uint8_t flags() const { return flags_; }
+    /// Octets that it takes.
+    std::size_t held() const { return names_.capacity() + tail_.capacity(); }
     /// Complete: views into this object, good until `clear`.
     Publication publication() const;
     void clear();

@@ -16,6 +16,8 @@ class DataDirectory {
     DataDirectory& operator=(const DataDirectory&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
+    /// Names that were made or changed in it are on the disk then. Throws std::system_error.
+    void sync() const;
     /// Its folder of messages.
     std::filesystem::path journal() const { return path_ / "journal"; }
     /// Its file of definitions.

@@ -1,178 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/definitions.hpp"
-
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
-#include <optional>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <simdjson.h>
 
 #include "auth/password_hash.hpp"
-#include "broker/json_place.hpp"
-#include "broker/json_table.hpp"
+#include "broker/definitions_entry.hpp"
+#include "broker/definitions_reading.hpp"
+#include "json/place.hpp"
 
 namespace trilby::broker {
 namespace {
 
 using simdjson::dom::element;
 
-constexpr std::size_t longest_name = 255;
+/// Where entries are read to: of a whole broker, or into one virtual host, whatever they say themselves.
+struct Reading {
+    std::string vhost;  // empty: each entry names its own
+    DefinitionsRemarks& remarks;
 
-/// What an error quotes of a value that is not what it should be.
-std::string shown(element value) {
-    constexpr std::size_t longest = 40;
-    auto text = simdjson::to_string(value);
-    if (text.size() <= longest) return text;
-    auto size = longest;
-    while ((text[size] & 0xC0) == 0x80) --size;  // not inside a character
-    return text.substr(0, size) + "…";
-}
-
-/// Reads the keys of one entry. The first thing that is wrong stays in `error`, with its place; reads after
-/// it yield empty values, so that it is asked for once, when the entry is complete.
-class Entry {
-  public:
-    Entry(std::string place, element value, std::string& error) : place_(std::move(place)), error_(error) {
-        if (value.get_object().get(object_) != simdjson::SUCCESS) {
-            fail(fmt::format("must be an object, not {}", shown(value)), " ");
-        }
-    }
-
-    /// What is null might as well not be there.
-    bool has(std::string_view key) const {
-        element value;
-        return error_.empty() && object_.at_key(key).get(value) == simdjson::SUCCESS && !value.is_null();
-    }
-
-    std::string text(std::string_view key) {
-        element value;
-        if (!find(key, value)) return {};
-        return text_of(key, value);
-    }
-    std::string text_or_empty(std::string_view key) { return has(key) ? text(key) : std::string{}; }
-
-    /// Of a thing that is named on the wire, where 255 bytes fit.
-    std::string name(std::string_view key) {
-        auto result = text(key);
-        if (result.size() > longest_name) {
-            fail(fmt::format("\"{}\" is longer than the 255 bytes that a name may have", key));
-        }
-        return result;
-    }
-
-    std::string vhost() {
-        if (error_.empty() && !has("vhost")) {
-            fail(
-                "has no \"vhost\": this looks like the export of a single virtual host; export the "
-                "definitions of "
-                "the whole broker instead",
+    std::string vhost_of(DefinitionsEntry& entry) const {
+        const bool named = entry.has("vhost");
+        if (!vhost.empty()) return vhost;
+        if (!named)
+            entry.fail(
+                "has no \"vhost\": this looks like the export of a single virtual host; name one for it: "
+                "trilby definitions import FILE --vhost NAME",
                 " ");
-        }
-        return name("vhost");
+        return entry.name("vhost");
     }
-
-    bool flag(std::string_view key) {
-        element value;
-        bool result = false;
-        if (!find(key, value)) return result;
-        if (value.get_bool().get(result) != simdjson::SUCCESS) {
-            fail(fmt::format("\"{}\" must be true or false, not {}", key, shown(value)));
-        }
-        return result;
-    }
-    bool flag_or_false(std::string_view key) { return has(key) && flag(key); }
-
-    /// A list of strings, or, as before RabbitMQ 3.9, one string with commas. Absent: none.
-    std::vector<std::string> tags() {
-        std::vector<std::string> result;
-        element value;
-        if (!has("tags") || !find("tags", value)) return result;
-        simdjson::dom::array list;
-        if (value.get_array().get(list) == simdjson::SUCCESS) {
-            for (const element tag : list) result.push_back(text_of("tags", tag));
-            return result;
-        }
-        const auto joined = text_of("tags", value);
-        for (std::size_t at = 0; at <= joined.size();) {
-            const auto comma = std::min(joined.find(',', at), joined.size());
-            const auto tag = trimmed(std::string_view{joined}.substr(at, comma - at));
-            if (!tag.empty()) result.emplace_back(tag);
-            at = comma + 1;
-        }
-        return result;
-    }
-
-    /// An object in this one. None: absent.
-    std::optional<Entry> inner(std::string_view key) {
-        element value;
-        if (!has(key) || !find(key, value)) return std::nullopt;
-        return Entry{fmt::format("{}.{}", place_, key), value, error_};
-    }
-
-    /// The JSON of an object. Absent, or without a key: empty.
-    std::string object(std::string_view key) {
-        element value;
-        if (!has(key) || !find(key, value)) return {};
-        simdjson::dom::object object;
-        if (value.get_object().get(object) == simdjson::SUCCESS)
-            return object.size() == 0 ? "" : simdjson::to_string(value);
-        // Erlang has one empty list for both.
-        simdjson::dom::array list;
-        if (value.get_array().get(list) != simdjson::SUCCESS || list.size() != 0)
-            fail(fmt::format("\"{}\" must be an object, not {}", key, shown(value)));
-        return {};
-    }
-
-    /// A raw field table. Absent: empty.
-    std::string arguments() {
-        element value;
-        if (!has("arguments") || !find("arguments", value)) return {};
-        simdjson::dom::object object;
-        if (value.get_object().get(object) != simdjson::SUCCESS) {
-            fail(fmt::format("\"arguments\" must be an object, not {}", shown(value)));
-            return {};
-        }
-        auto table = to_table(object);
-        if (!table) fail("\"arguments\": " + table.error());
-        return std::move(table).value_or("");
-    }
-
-    void fail(std::string_view what, std::string_view separator = ": ") {
-        if (error_.empty()) error_ = fmt::format("{}{}{}", place_, separator, what);
-    }
-
-  private:
-    static std::string_view trimmed(std::string_view text) {
-        while (text.starts_with(' ')) text.remove_prefix(1);
-        while (text.ends_with(' ')) text.remove_suffix(1);
-        return text;
-    }
-
-    bool find(std::string_view key, element& value) {
-        if (has(key)) return object_.at_key(key).get(value) == simdjson::SUCCESS;
-        fail(fmt::format("has no \"{}\"", key), " ");
-        return false;
-    }
-
-    std::string text_of(std::string_view key, element value) {
-        std::string_view result;
-        if (value.get_string().get(result) != simdjson::SUCCESS) {
-            fail(fmt::format("\"{}\" must be a string, not {}", key, shown(value)));
-        }
-        return std::string{result};
-    }
-
-    std::string place_;
-    simdjson::dom::object object_;
-    std::string& error_;
 };
 
 /// Newer exports have all but the name in "metadata" as well, some only there.
-VhostDefinition read_vhost(Entry& entry) {
-    VhostDefinition vhost{entry.name("name"), entry.text_or_empty("description"), entry.tags(),
+VhostDefinition read_vhost(DefinitionsEntry& entry, std::string name) {
+    VhostDefinition vhost{std::move(name), entry.text_or_empty("description"), entry.tags(),
                           entry.text_or_empty("default_queue_type")};
     if (auto metadata = entry.inner("metadata")) {
         if (vhost.description.empty()) vhost.description = metadata->text_or_empty("description");
@@ -180,6 +47,7 @@ VhostDefinition read_vhost(Entry& entry) {
         if (vhost.default_queue_type.empty())
             vhost.default_queue_type = metadata->text_or_empty("default_queue_type");
     }
+    (void)entry.has("limits");  // which are parameters as well
     if (vhost.default_queue_type == "undefined") vhost.default_queue_type.clear();
     return vhost;
 }
@@ -194,7 +62,7 @@ bool before_algorithms(std::string_view rabbit_version) {
     return second.ec == std::errc{} && (major < 3 || (major == 3 && minor < 6));
 }
 
-UserDefinition read_user(Entry& entry, std::string_view rabbit_version) {
+UserDefinition read_user(DefinitionsEntry& entry, std::string_view rabbit_version) {
     UserDefinition user{entry.name("name"), entry.text_or_empty("password_hash"),
                         entry.text_or_empty("hashing_algorithm"), entry.tags(), entry.object("limits")};
     if (entry.has("password")) {
@@ -214,37 +82,38 @@ UserDefinition read_user(Entry& entry, std::string_view rabbit_version) {
     return user;
 }
 
-PermissionDefinition read_permission(Entry& entry) {
-    return {entry.name("user"), entry.vhost(), entry.text("configure"), entry.text("write"),
+PermissionDefinition read_permission(DefinitionsEntry& entry, const Reading& reading) {
+    return {entry.name("user"), reading.vhost_of(entry), entry.text("configure"), entry.text("write"),
             entry.text("read")};
 }
 
-TopicPermissionDefinition read_topic_permission(Entry& entry) {
-    return {entry.name("user"), entry.vhost(), entry.name("exchange"), entry.text("write"),
+TopicPermissionDefinition read_topic_permission(DefinitionsEntry& entry, const Reading& reading) {
+    return {entry.name("user"), reading.vhost_of(entry), entry.name("exchange"), entry.text("write"),
             entry.text("read")};
 }
 
-ExchangeDefinition read_exchange(Entry& entry) {
-    return {entry.vhost(),
+ExchangeDefinition read_exchange(DefinitionsEntry& entry, const Reading& reading) {
+    return {reading.vhost_of(entry),
             entry.name("name"),
             entry.name("type"),
             entry.flag("durable"),
             entry.flag_or_false("auto_delete"),
             entry.flag_or_false("internal"),
-            entry.arguments()};
+            entry.arguments(reading.remarks)};
 }
 
-QueueDefinition read_queue(Entry& entry) {
-    return {entry.vhost(), entry.name("name"), entry.flag("durable"), entry.flag_or_false("auto_delete"),
-            entry.arguments()};
+QueueDefinition read_queue(DefinitionsEntry& entry, const Reading& reading) {
+    (void)entry.has("type");  // x-queue-type says the same
+    return {reading.vhost_of(entry), entry.name("name"), entry.flag("durable"),
+            entry.flag_or_false("auto_delete"), entry.arguments(reading.remarks)};
 }
 
-BindingDefinition read_binding(Entry& entry) {
-    BindingDefinition binding{.vhost = entry.vhost(),
+BindingDefinition read_binding(DefinitionsEntry& entry, const Reading& reading) {
+    BindingDefinition binding{.vhost = reading.vhost_of(entry),
                               .source = entry.name("source"),
                               .destination = entry.name("destination"),
                               .routing_key = entry.name("routing_key"),
-                              .arguments = entry.arguments()};
+                              .arguments = entry.arguments(reading.remarks)};
     const auto type = entry.text("destination_type");
     if (type != "queue" && type != "exchange") {
         entry.fail(fmt::format(R"("destination_type" must be "queue" or "exchange", not "{}")", type));
@@ -253,71 +122,161 @@ BindingDefinition read_binding(Entry& entry) {
     return binding;
 }
 
-/// Appends each entry of a section, until one is wrong. `read` takes the entry, and its JSON too if it wants
-/// to.
-template <class Definition, class Read>
-void read_section(simdjson::dom::object document, std::string_view section, std::vector<Definition>& into,
-                  std::string& error, Read read) {
-    element value;
-    if (!error.empty() || document.at_key(section).get(value) != simdjson::SUCCESS) return;
-    simdjson::dom::array list;
-    if (value.get_array().get(list) != simdjson::SUCCESS) {
-        error = fmt::format("\"{}\" must be a list, not {}", section, shown(value));
-        return;
+constexpr std::string_view of_one_vhost[] = {"parameters", "policies", "queues", "exchanges", "bindings"};
+constexpr std::string_view of_a_broker[] = {"vhosts", "users", "permissions", "topic_permissions",
+                                            "global_parameters"};
+
+/// Where an export is from, for people.
+constexpr std::string_view passed_over[] = {"product_name",        "product_version",
+                                            "rabbit_version",      "rabbitmq_version",
+                                            "explanation",         "rabbitmq_definition_format",
+                                            "original_vhost_name", "original_cluster_name"};
+
+class Document {
+  public:
+    Document(simdjson::dom::object object, element root, Reading reading)
+        : object_(object), whole_("the document", root, error_), reading_(std::move(reading)) {
+        for (const auto key : passed_over) (void)whole_.has(key);
     }
-    into.reserve(list.size());
-    std::size_t index = 0;
-    for (const element item : list) {
-        Entry entry{fmt::format("{}[{}]", section, index++), item, error};
-        auto definition = read(entry, item);
-        if (!error.empty()) return;
-        into.push_back(std::move(definition));
+
+    std::string version() {
+        return whole_.text_or_empty(whole_.has("rabbit_version") ? "rabbit_version" : "rabbitmq_version");
     }
+
+    /// Of the one virtual host that the document describes.
+    VhostDefinition vhost() { return read_vhost(whole_, reading_.vhost); }
+
+    /// Appends each entry of a section, until one is wrong.
+    template <class Definition, class Read>
+    void read(std::string_view section, std::vector<Definition>& into, Read read_entry) {
+        if (!has(section)) return;
+        simdjson::dom::array list;
+        if (const auto value = object_.at_key(section); value.get_array().get(list) != simdjson::SUCCESS) {
+            error_ = fmt::format("\"{}\" must be a list, not {}", section, shown(value.value_unsafe()));
+            return;
+        }
+        into.reserve(list.size());
+        std::size_t index = 0;
+        for (const element item : list) {
+            DefinitionsEntry entry{fmt::format("{}[{}]", section, index++), item, error_};
+            auto definition = read_entry(entry);
+            if (!error_.empty()) return;
+            if constexpr (!std::is_same_v<Definition, VerbatimDefinition>)
+                entry.name_unknown(reading_.remarks.unknown[std::string{section}]);
+            into.push_back(std::move(definition));
+        }
+    }
+
+    bool has(std::string_view section) { return whole_.has(section); }
+
+    const Reading& reading() const { return reading_; }
+
+    /// Empty: nothing was wrong.
+    std::string finish() {
+        whole_.name_unknown(reading_.remarks.unknown["the document"]);
+        return std::move(error_);
+    }
+
+  private:
+    std::string error_;
+    simdjson::dom::object object_;
+    DefinitionsEntry whole_;
+    Reading reading_;
+};
+
+bool has_any(Document& document, std::span<const std::string_view> sections) {
+    return std::ranges::any_of(sections, [&](std::string_view section) { return document.has(section); });
+}
+
+void read_broker(Document& document, Definitions& into) {
+    const Reading& reading = document.reading();
+    document.read("vhosts", into.vhosts,
+                  [](DefinitionsEntry& entry) { return read_vhost(entry, entry.name("name")); });
+    document.read("users", into.users,
+                  [&](DefinitionsEntry& entry) { return read_user(entry, into.rabbit_version); });
+    document.read("permissions", into.permissions,
+                  [&](DefinitionsEntry& entry) { return read_permission(entry, reading); });
+    document.read("topic_permissions", into.topic_permissions,
+                  [&](DefinitionsEntry& entry) { return read_topic_permission(entry, reading); });
+    document.read("global_parameters", into.global_parameters, [](DefinitionsEntry& entry) {
+        return VerbatimDefinition{"", entry.name("name"), entry.json("")};
+    });
+}
+
+void read_vhosts(Document& document, Definitions& into) {
+    const Reading& reading = document.reading();
+    document.read("exchanges", into.exchanges,
+                  [&](DefinitionsEntry& entry) { return read_exchange(entry, reading); });
+    document.read("queues", into.queues, [&](DefinitionsEntry& entry) { return read_queue(entry, reading); });
+    document.read("bindings", into.bindings,
+                  [&](DefinitionsEntry& entry) { return read_binding(entry, reading); });
+    const auto verbatim = [&](DefinitionsEntry& entry) {
+        const auto vhost = reading.vhost_of(entry);
+        return VerbatimDefinition{vhost, entry.name("name"), entry.json(reading.vhost)};
+    };
+    document.read("policies", into.policies, verbatim);
+    document.read("parameters", into.parameters, [&](DefinitionsEntry& entry) {
+        auto parameter = verbatim(entry);
+        parameter.component = entry.name("component");
+        return parameter;
+    });
+}
+
+std::vector<std::string> in_words(DefinitionsRemarks remarks) {
+    std::vector<std::string> sentences = std::move(remarks.sentences);
+    for (const auto& [section, members] : remarks.unknown)
+        for (const auto& [member, times] : members)
+            sentences.push_back(section == "the document"
+                                    ? fmt::format("passed over, for it is not known: \"{}\"", member)
+                                    : fmt::format("passed over, for it is not known: \"{}\" in {} of \"{}\"",
+                                                  member, times == 1 ? "one" : std::to_string(times),
+                                                  section));
+    return sentences;
 }
 
 }  // namespace
 
-std::expected<Definitions, std::string> parse_definitions(std::string_view json) {
+std::expected<ParsedDefinitions, std::string> read_definitions(std::string_view json,
+                                                               const std::string& vhost) {
+    if (constexpr std::string_view mark = "\xEF\xBB\xBF"; json.starts_with(mark))
+        json.remove_prefix(mark.size());  // editors on Windows write it, and RabbitMQ passes it over
     simdjson::dom::parser parser;
     element root;
     if (const auto failure = parser.parse(json.data(), json.size()).get(root)) {
-        return std::unexpected(fmt::format("line {}: this is not JSON: {}", line_of_json_error(json),
+        return std::unexpected(fmt::format("line {}: this is not JSON: {}", json::line_of_error(json),
                                            simdjson::error_message(failure)));
     }
-    simdjson::dom::object document;
-    if (root.get_object().get(document) != simdjson::SUCCESS) {
+    simdjson::dom::object object;
+    if (root.get_object().get(object) != simdjson::SUCCESS) {
         return std::unexpected(
             fmt::format(R"(definitions are an object with lists such as "queues", not {})", shown(root)));
     }
+    DefinitionsRemarks remarks;
+    Document document{object, root, {vhost, remarks}};
+    if (!has_any(document, of_one_vhost) && (!has_any(document, of_a_broker) || !vhost.empty()))
+        return std::unexpected(
+            fmt::format("there is nothing to import: it has none of {}", fmt::join(of_one_vhost, ", ")));
 
     Definitions result;
-    std::string error;
-    Entry whole{"the document", root, error};
-    result.rabbit_version =
-        whole.text_or_empty(whole.has("rabbit_version") ? "rabbit_version" : "rabbitmq_version");
+    result.rabbit_version = document.version();
+    if (vhost.empty()) {
+        read_broker(document, result);
+    } else {
+        result.vhosts.push_back(document.vhost());
+        for (const auto section : of_a_broker)
+            if (document.has(section))
+                remarks.sentences.push_back(fmt::format(
+                    "passed over, for the import is into the virtual host '{}': \"{}\"", vhost, section));
+    }
+    read_vhosts(document, result);
+    if (auto error = document.finish(); !error.empty()) return std::unexpected(std::move(error));
+    return ParsedDefinitions{std::move(result), in_words(std::move(remarks))};
+}
 
-    const auto plainly = [](auto read) { return [read](Entry& entry, element) { return read(entry); }; };
-    const auto verbatim = [](bool in_vhost, bool has_component) {
-        return [=](Entry& entry, element json_of_it) {
-            return VerbatimDefinition{in_vhost ? entry.vhost() : "", entry.name("name"),
-                                      simdjson::to_string(json_of_it),
-                                      has_component ? entry.name("component") : ""};
-        };
-    };
-    read_section(document, "vhosts", result.vhosts, error, plainly(read_vhost));
-    read_section(document, "users", result.users, error,
-                 [&](Entry& entry, element) { return read_user(entry, result.rabbit_version); });
-    read_section(document, "permissions", result.permissions, error, plainly(read_permission));
-    read_section(document, "topic_permissions", result.topic_permissions, error,
-                 plainly(read_topic_permission));
-    read_section(document, "exchanges", result.exchanges, error, plainly(read_exchange));
-    read_section(document, "queues", result.queues, error, plainly(read_queue));
-    read_section(document, "bindings", result.bindings, error, plainly(read_binding));
-    read_section(document, "policies", result.policies, error, verbatim(true, false));
-    read_section(document, "parameters", result.parameters, error, verbatim(true, true));
-    read_section(document, "global_parameters", result.global_parameters, error, verbatim(false, false));
-    if (!error.empty()) return std::unexpected(std::move(error));
-    return result;
+std::expected<Definitions, std::string> parse_definitions(std::string_view json) {
+    auto read = read_definitions(json);
+    if (!read) return std::unexpected(std::move(read.error()));
+    return std::move(read->definitions);
 }
 
 }  // namespace trilby::broker

@@ -88,13 +88,13 @@ struct Definitions {
     bool operator==(const Definitions&) const = default;
 };
 
-/// Missing sections are empty, unknown keys ignored. The error says what and where:
+/// As read_definitions, without its remarks. The error says what and where:
 /// `queues[3]: "durable" must be true or false, not "yes"`. Whether names refer to something is not checked.
 std::expected<Definitions, std::string> parse_definitions(std::string_view json);
 
-/// What parse_definitions reads back, each section in the order it has here, one entry a line. JSON has fewer
-/// types than field tables: integers and floats come back as `l` and `d`. Bytes that are not UTF-8 come back
-/// as U+FFFD.
+/// What parse_definitions reads back as it is, each section in the order it has here, one entry a line. Types
+/// that JSON does not have, and octets that are not UTF-8, are written as json/table.hpp and json/text.hpp
+/// say.
 std::string to_json(const Definitions& definitions);
 
 /// What RabbitMQ does when it imports `added` over what it has: exchanges, queues and bindings that exist

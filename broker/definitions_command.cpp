@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/definitions_command.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -11,7 +12,12 @@
 
 #include "broker/catalog_store.hpp"
 #include "broker/data_directory.hpp"
+#include "broker/definitions_import.hpp"
+#include "broker/pairing.hpp"
+#include "broker/private_file.hpp"
 #include "broker/shard.hpp"
+#include "broker/unserved_definitions.hpp"
+#include "client/command_line.hpp"
 
 namespace trilby::broker {
 
@@ -29,31 +35,35 @@ void export_definitions(const Configuration& configuration, const std::filesyste
         std::cout << json << std::flush;
         return;
     }
-    std::ofstream out(file, std::ios::binary);
-    out << json << std::flush;
-    if (!out)
-        throw std::runtime_error(fmt::format("cannot write {}: {}", file.string(), std::strerror(errno)));
+    write_private_file(file, json);  // password hashes are in it
 }
 
-void import_definitions(const Configuration& configuration, const std::filesystem::path& file) {
+void import_definitions(const Configuration& configuration, const std::filesystem::path& file,
+                        const std::string& vhost) {
     std::ifstream stream;
     if (file != "-") stream.open(file, std::ios::binary);
     std::istream& in = file == "-" ? std::cin : stream;
     if (!in) throw std::runtime_error(fmt::format("cannot read {}: {}", file.string(), std::strerror(errno)));
     const std::string json(std::istreambuf_iterator<char>(in), {});
-    const auto added = parse_definitions(json);
-    if (!added) throw std::runtime_error(fmt::format("{}: {}", file.string(), added.error()));
-
     const DataDirectory directory(configuration.data_directory);
+    refuse_lost_catalog(directory);
     CatalogStore store(directory.catalog());
     Definitions all = store.load();
-    merge(all, *added);
+    const auto report = import_document(all, json, {.vhost = vhost, .durable_only = true});
+    if (!report) throw std::runtime_error(fmt::format("{}: {}", file.string(), report.error()));
     const Settings settings;
     Shard shard(0, settings, 1);
     shard.catalog()->store_in(store);
     if (const auto changes = shard.catalog()->import(all); !changes)
         throw std::runtime_error(fmt::format("{}: {}", file.string(), changes.error()));
     store.add(all);
+
+    const auto remark = [](const std::string& sentence) { client::say("definitions import", sentence); };
+    std::ranges::for_each(report->remarks, remark);
+    std::ranges::for_each(unserved_definitions(all), remark);
+    const std::string from = report->from.empty() ? "" : fmt::format(", of version {},", report->from);
+    fmt::print("{}{} is imported into {}\n", file.string(), from, directory.path().string());
+    for (const std::string& line : report->in_words()) fmt::print("  {}\n", line);
 }
 
 }  // namespace trilby::broker

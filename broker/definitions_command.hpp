@@ -12,7 +12,9 @@ namespace trilby::broker {
 
 /// Writes RabbitMQ's definitions export; "-" is standard output.
 void export_definitions(const Configuration& configuration, const std::filesystem::path& file);
-/// Adds what RabbitMQ's export holds, checked as at the broker's start; "-" is standard input.
-void import_definitions(const Configuration& configuration, const std::filesystem::path& file);
+/// Adds what RabbitMQ's export holds, checked as at the broker's start, and prints what that did; "-" is
+/// standard input. Into one virtual host, which is made if need be, unless `vhost` is empty.
+void import_definitions(const Configuration& configuration, const std::filesystem::path& file,
+                        const std::string& vhost);
 
 }  // namespace trilby::broker

@@ -2,7 +2,8 @@
 #include <fmt/format.h>
 
 #include "broker/definitions.hpp"
-#include "broker/json_table.hpp"
+#include "json/table.hpp"
+#include "json/text.hpp"
 
 namespace trilby::broker {
 namespace {
@@ -14,7 +15,7 @@ class Line {
 
     Line& text(std::string_view key, std::string_view value) {
         begin(key);
-        append_json_string(out_, value);
+        json::append_string(out_, value);
         return *this;
     }
     Line& flag(std::string_view key, bool value) {
@@ -28,16 +29,18 @@ class Line {
         std::string_view separator;
         for (const auto& value : values) {
             out_ += separator;
-            append_json_string(out_, value);
+            json::append_string(out_, value);
             separator = ",";
         }
         out_ += ']';
         return *this;
     }
-    Line& table(std::string_view key, std::string_view raw) {
-        begin(key);
-        append_json(out_, protocol::TableView{raw});
-        return *this;
+    Line& arguments(std::string_view raw) {
+        const protocol::TableView table{raw};
+        begin("arguments");
+        json::append_table(out_, table, json::Void::undefined);
+        const auto types = json::types_of(table, json::Void::undefined);
+        return types.empty() ? *this : json("argument_types", types);
     }
     Line& json(std::string_view key, std::string_view value) {
         begin(key);
@@ -49,7 +52,7 @@ class Line {
   private:
     void begin(std::string_view key) {
         out_ += separator_;
-        append_json_string(out_, key);
+        json::append_string(out_, key);
         out_ += ':';
         separator_ = ",";
     }
@@ -113,7 +116,7 @@ void append(std::string& out, const ExchangeDefinition& exchange) {
         .flag("durable", exchange.durable)
         .flag("auto_delete", exchange.auto_delete)
         .flag("internal", exchange.internal)
-        .table("arguments", exchange.arguments)
+        .arguments(exchange.arguments)
         .end();
 }
 
@@ -125,7 +128,7 @@ void append(std::string& out, const QueueDefinition& queue) {
         .flag("durable", queue.durable)
         .flag("auto_delete", queue.auto_delete)
         .text("type", type ? type->as_string().value_or("classic") : "classic")
-        .table("arguments", queue.arguments)
+        .arguments(queue.arguments)
         .end();
 }
 
@@ -136,7 +139,7 @@ void append(std::string& out, const BindingDefinition& binding) {
         .text("destination", binding.destination)
         .text("destination_type", binding.destination_is_queue ? "queue" : "exchange")
         .text("routing_key", binding.routing_key)
-        .table("arguments", binding.arguments)
+        .arguments(binding.arguments)
         .end();
 }
 
@@ -160,9 +163,9 @@ void append_section(std::string& out, std::string_view name, const std::vector<D
 
 std::string to_json(const Definitions& definitions) {
     std::string out = "{\"rabbit_version\":";
-    append_json_string(out, definitions.rabbit_version);
+    json::append_string(out, definitions.rabbit_version);
     out += ",\n\"rabbitmq_version\":";
-    append_json_string(out, definitions.rabbit_version);
+    json::append_string(out, definitions.rabbit_version);
     append_section(out, "users", definitions.users);
     append_section(out, "vhosts", definitions.vhosts);
     append_section(out, "permissions", definitions.permissions);

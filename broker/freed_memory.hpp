@@ -10,13 +10,13 @@ namespace trilby::broker {
 class FreedMemory {
   public:
     FreedMemory();
-    /// Some times a minute, by one thread. Others that allocate may have to wait for some milliseconds when
-    /// there is something to give back.
-    void look();
+    /// Gives back if that is at least `enough` octets. Now and then, by one thread: others that allocate may
+    /// have to wait for some milliseconds.
+    void look(std::uint64_t enough);
 
   private:
     std::uint64_t lowest_;      // octets ever resident
-    std::uint64_t unused_ = 0;  // octets resident and not allocated, the least since something was given back
+    std::uint64_t unused_ = 0;  // octets that the allocator keeps, the least since something was given back
 };
 
 }  // namespace trilby::broker

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,11 +22,29 @@ using boost::system::error_code;
 /// Handlers a turn, while there is much to do.
 constexpr int handlers_a_turn = 16;
 constexpr std::chrono::milliseconds tick_interval{250};
+constexpr std::chrono::milliseconds pause_after_interruption{10};
 
 int make_eventfd() {
     const int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (fd < 0) throw std::system_error(errno, std::system_category(), "eventfd");
     return fd;
+}
+
+/// None of it is worth to lose a connection for.
+void prepare(int socket, const Settings& settings) {
+    const auto set = [socket](int level, int option, int value) {
+        ::setsockopt(socket, level, option, &value, sizeof value);
+    };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    if (settings.tcp_keepalive.count() != 0) {
+        constexpr int between = 10;  // seconds
+        constexpr int unanswered = 3;
+        set(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(settings.tcp_keepalive.count()));
+        set(IPPROTO_TCP, TCP_KEEPINTVL, between);
+        set(IPPROTO_TCP, TCP_KEEPCNT, unanswered);
+        set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(settings.tcp_user_timeout.count()));
 }
 
 }  // namespace
@@ -49,38 +69,47 @@ Loop::~Loop() = default;
 
 void Loop::run() {
     arm_wake_up();
-    bool mail_before = false;
     while (!finished()) {
-        shard_.set_now(std::chrono::steady_clock::now());
-        int handled = 0;
-        if (busy_) {
-            busy_ = false;
-            // Bounded: io_context::poll does not end while a socket stays readable.
-            while (handled < handlers_a_turn && io_.poll_one() != 0) ++handled;
+        try {
+            turn();
+        } catch (const std::exception& error) {
+            // It has no connection to end at: a connection's own ends there.
+            spdlog::error("shard {} was interrupted: {}; it goes on", shard_.index(), error.what());
+            std::this_thread::sleep_for(pause_after_interruption);
         }
-        const bool mail = shard_.take_mail();
-        end_turn();
-        if (handled != 0 || mail || !dirty_.empty()) {
-            // Mail alone is looked at again before the sockets are, but only once, or they would starve.
-            busy_ = busy_ || handled != 0 || mail_before;
-            mail_before = mail;
-            continue;
-        }
-        if (look_for_more()) {
-            mail_before = false;
-            continue;
-        }
-        std::atomic<bool>& asleep = shard_.asleep();
-        asleep.store(true, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (shard_.has_mail()) {
-            asleep.store(false, std::memory_order_relaxed);
-            continue;
-        }
-        io_.run_one();
-        asleep.store(false, std::memory_order_relaxed);
-        mail_before = false;
     }
+}
+
+void Loop::turn() {
+    shard_.set_now(std::chrono::steady_clock::now());
+    int handled = 0;
+    if (busy_) {
+        busy_ = false;
+        // Bounded: io_context::poll does not end while a socket stays readable.
+        while (handled < handlers_a_turn && io_.poll_one() != 0) ++handled;
+    }
+    const bool mail = shard_.take_mail();
+    end_turn();
+    if (handled != 0 || mail || !dirty_.empty()) {
+        // Mail alone is looked at again before the sockets are, but only once, or they would starve.
+        busy_ = busy_ || handled != 0 || mail_before_;
+        mail_before_ = mail;
+        return;
+    }
+    if (look_for_more()) {
+        mail_before_ = false;
+        return;
+    }
+    std::atomic<bool>& asleep = shard_.asleep();
+    asleep.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (shard_.has_mail()) {
+        asleep.store(false, std::memory_order_relaxed);
+        return;
+    }
+    io_.run_one();
+    asleep.store(false, std::memory_order_relaxed);
+    mail_before_ = false;
 }
 
 bool Loop::look_for_more() {
@@ -130,6 +159,7 @@ void Loop::write_dirty() {
 
 void Loop::after_read(std::size_t octets) {
     turn_octets_ += octets;
+    shard_.received(octets);
     if (octets >= read_size / 2) {
         busy_ = true;
         ++long_reads_;
@@ -166,19 +196,28 @@ void Loop::arm_tick() {
         ticking_ = false;
         if (error) return;
         shard_.set_now(std::chrono::steady_clock::now());
-        std::vector<Connection*> all;
-        all.reserve(connections_.size());
-        for (const auto& [connection, owned] : connections_) all.push_back(connection);
-        for (Connection* connection : all)
-            if (connections_.contains(connection)) connection->on_tick();
+        look_at_all();
         arm_tick();
     });
 }
 
+void Loop::look_at_all() {
+    const bool late = stopping_ && shard_.now() >= drop_at_;
+    try {
+        std::vector<Connection*> all;
+        all.reserve(connections_.size());
+        for (const auto& [connection, owned] : connections_) all.push_back(connection);
+        for (Connection* connection : all)
+            if (connections_.contains(connection)) late ? connection->drop() : connection->on_tick();
+    } catch (const std::exception& error) {
+        spdlog::error("shard {} has missed a tick: {}", shard_.index(), error.what());
+    }
+}
+
 void Loop::touched(Session& session) {
     if (session.touched) return;
-    session.touched = true;
     dirty_.push_back(&session);
+    session.touched = true;
 }
 
 void Loop::forget(Session& session) {
@@ -187,25 +226,35 @@ void Loop::forget(Session& session) {
 }
 
 void Loop::adopt(int fd) {
+    Connection* added = nullptr;
+    try {
+        added = serve(fd);
+    } catch (const std::exception& error) {
+        spdlog::error("a connection cannot be served: {}", error.what());
+    }
+    if (added == nullptr) {
+        --connections_count_;
+        return;
+    }
+    arm_tick();
+    added->start();
+}
+
+Connection* Loop::serve(int fd) {
     Socket socket(io_);
     error_code error;
     socket.assign(tcp::v6(), fd, error);
+    if (error) ::close(fd);
     const tcp::endpoint remote = error ? tcp::endpoint() : socket.remote_endpoint(error);
     const tcp::endpoint local = error ? tcp::endpoint() : socket.local_endpoint(error);
-    if (error || stopping_) {  // it has gone already
-        --connections_count_;
-        if (!socket.is_open()) ::close(fd);
-        return;
-    }
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (error || stopping_) return nullptr;  // it has gone already
+    prepare(fd, shard_.settings());
     auto connection = std::make_unique<Connection>(
         *this, std::move(socket),
         Peer{remote.address().to_string(), remote.port(), local.address().to_string(), local.port()});
-    Connection& added = *connection;
-    connections_.emplace(&added, std::move(connection));
-    arm_tick();
-    added.start();
+    Connection* const added = connection.get();
+    connections_.emplace(added, std::move(connection));
+    return added;
 }
 
 void Loop::remove(Connection& connection) {
@@ -215,6 +264,8 @@ void Loop::remove(Connection& connection) {
 
 void Loop::stopping() {
     stopping_ = true;
+    // Half of the time is the peers', the rest is for what is left to write.
+    drop_at_ = shard_.now() + shard_.settings().shutdown_timeout / 2;
 }
 
 }  // namespace trilby::broker

@@ -77,12 +77,16 @@ class Loop final : public ShardLoop {
     /// What is read in a turn and written at its end should not leave the processor's cache meanwhile.
     static constexpr std::size_t octets_a_turn = std::size_t{512} << 10;
 
+    void turn();
     bool look_for_more();
     void share_reads();
     void write_dirty();
     void end_turn();
     void arm_wake_up();
     void arm_tick();
+    void look_at_all();
+    /// Null: it is not to be served. The socket is closed then, and when it throws.
+    Connection* serve(int socket);
     bool finished();
 
     Shard& shard_;
@@ -97,8 +101,10 @@ class Loop final : public ShardLoop {
     Patience patience_;
     bool ticking_ = false;
     bool stopping_ = false;
-    bool arrived_ = false;  // at the end
-    bool busy_ = false;     // the last reads were long: look for more before going on
+    Shard::Time drop_at_{};     // while stopping: whoever is still there is dropped then
+    bool arrived_ = false;      // at the end
+    bool busy_ = false;         // the last reads were long: look for more before going on
+    bool mail_before_ = false;  // the last turn had mail and nothing else
     std::size_t turn_octets_ = 0;
     std::size_t long_reads_ = 0;  // in this turn
     std::size_t read_share_ = octets_a_turn;

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <list>
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "broker/catalog_request.hpp"
 #include "broker/changes.hpp"
 #include "broker/consumers.hpp"
+#include "broker/direct_reply.hpp"
 #include "broker/ids.hpp"
 #include "broker/message.hpp"
 #include "broker/queue.hpp"
+#include "broker/settings.hpp"
 
 namespace trilby::broker {
 
@@ -32,25 +36,33 @@ struct Answer {
         in_exclusive_use,
         empty,       // basic.get
         not_stored,  // the disk did not take the change; nothing has changed
+        failed,      // something was lacking: the one who asked is closed with 541
+        no_room,     // there is no number left for it; nothing has changed
+        too_much,    // declare and bind: what is declared takes as much memory as it may
     };
     Status status = Status::done;
     bool redelivered = false;
+    ShardIndex home = 0;  // of the queue that answers: it may have moved since it was asked
     std::uint32_t messages = 0;
     std::uint32_t consumers = 0;
-    Message* message = nullptr;  // with a reference
+    Message* message = nullptr;  // with a reference, which goes when the asker has dealt with it
     EntryNumber entry = 0;
 };
 
 /// What a connection may ask of a queue's home. All of it travels the road that its publishes travel.
 namespace ask {
 struct Count {};
-struct Purge {};
+struct Purge {
+    bool begun = false;      // the rest is the home's
+    EntryNumber end = 0;     // what is ready below it goes
+    std::uint64_t gone = 0;  // so far
+};
 struct Get {
     bool no_ack;
 };
 struct Delete {
-    bool if_unused;
-    bool if_empty;
+    bool if_unused = false;
+    bool if_empty = false;
 };
 struct Subscribe {
     Consumer consumer;
@@ -63,7 +75,8 @@ struct Cancel {
 using QueueQuestion =
     std::variant<ask::Count, ask::Purge, ask::Get, ask::Delete, ask::Subscribe, ask::Cancel>;
 
-/// What seldom travels, each in a block of its own.
+/// What seldom travels, each in a block of its own. A shard sends some to itself, and so do sessions through
+/// it: what a turn has no room for is gone on with when such a letter comes, in line with all others.
 namespace letter {
 struct ToQueue {
     QueueId queue;
@@ -78,26 +91,42 @@ struct Reply {
     ReplyTo to;
     Answer answer;
 };
+struct Unanswered {  // what is left of a question for whose answer memory was lacking
+    ReplyTo to;
+    Answer answer;
+};
 struct Apply {  // from the catalog to every view; answered by Applied
     std::shared_ptr<const ChangeSet> changes;
+    std::size_t applied = 0;  // of these
 };
 struct Applied {};
+/// To the home of the queue: this shard sends it nothing more until it is opened again, and then sends it
+/// there.
+struct Closed {
+    QueueId queue;
+};
+struct MoveQueue {  // to its new home, with what was asked meanwhile
+    std::unique_ptr<Queue> queue;
+    std::list<ToQueue> waiting;
+};
+struct QueueMoved {  // from there to all others; answered by Closed
+    QueueId queue;
+    ShardIndex home;
+};
 struct QueueGone {  // to a consumer's connection: the queue was deleted
     ConsumerId consumer;
 };
 struct Adopt {  // an accepted socket
     int socket;
 };
-struct DirectReply {  // to the channel that consumes amq.rabbitmq.reply-to
-    ConnectionId connection;
-    std::uint16_t channel;
-    std::uint64_t secret;
+struct DirectReply {  // to the channel that consumes amq.rabbitmq.reply-to; answered done or gone
+    ReplyAddress address;
     Message* message;  // with a reference
+    ReplyTo reply_to;
+    bool delivered = false;
 };
 struct FindDirectReply {  // does that channel still consume? Answered done or gone.
-    ConnectionId connection;
-    std::uint16_t channel;
-    std::uint64_t secret;
+    ReplyAddress address;
     ReplyTo reply_to;
 };
 struct Alarm {  // what publishers are blocked for; nothing: they are not
@@ -106,13 +135,23 @@ struct Alarm {  // what publishers are blocked for; nothing: they are not
     bool raised() const { return memory || disk; }
     bool operator==(const Alarm&) const = default;
 };
+struct Reload {  // the operator changed what can change
+    std::shared_ptr<const LiveSettings> live;
+};
+/// Memory stays low: who holds much of messages that are not finished has to go, if all together hold so
+/// many octets on this shard. Blocked, they could neither finish nor give up.
+struct DropUnfinished {
+    std::uint64_t worth;
+};
 struct Stop {
     bool journal_failed = false;
 };
 }  // namespace letter
-using Letter = std::variant<letter::ToQueue, letter::ToCatalog, letter::Reply, letter::Apply, letter::Applied,
-                            letter::QueueGone, letter::Adopt, letter::DirectReply, letter::FindDirectReply,
-                            letter::Alarm, letter::Stop>;
+using Letter =
+    std::variant<letter::ToQueue, letter::ToCatalog, letter::Reply, letter::Unanswered, letter::Apply,
+                 letter::Applied, letter::Closed, letter::MoveQueue, letter::QueueMoved, letter::QueueGone,
+                 letter::Adopt, letter::DirectReply, letter::FindDirectReply, letter::Alarm,
+                 letter::DropUnfinished, letter::Reload, letter::Stop>;
 
 /// One item of a mailbox: what is said per message, in place, or a letter.
 struct Mail {

@@ -53,25 +53,32 @@ class Mailbox {
 
     // ---- The receiver's thread.
 
-    /// Hands at most `limit` items to `accept`; returns how many.
-    template <class F>
-    std::size_t drain(std::size_t limit, F accept) {
+    /// Hands at most `limit` items to `accept`, and no more when `enough` says so after one; returns how
+    /// many. An item for which it throws stays the first.
+    template <class F, class Enough>
+    std::size_t drain(std::size_t limit, F accept, Enough enough) {
         const std::uint64_t published = published_.load(std::memory_order_acquire);
         std::size_t count = 0;
         std::uint64_t octets = 0;
-        for (; head_ != published && count < limit; ++count, ++head_) {
-            if constexpr (requires(const T& item) { item.prefetch(); })
-                if (published - head_ > lookahead) slots_[(head_ + lookahead) & mask_].item.prefetch();
-            Slot& slot = slots_[head_ & mask_];
-            octets += slot.octets;
-            accept(slot.item);
+        try {
+            for (bool more = true; more && head_ != published && count < limit; ++count, ++head_) {
+                if constexpr (requires(const T& item) { item.prefetch(); })
+                    if (published - head_ > lookahead) slots_[(head_ + lookahead) & mask_].item.prefetch();
+                Slot& slot = slots_[head_ & mask_];
+                accept(slot.item);
+                octets += slot.octets;
+                more = !enough();
+            }
+        } catch (...) {
+            give_room(octets);
+            throw;
         }
-        if (count != 0) {
-            octets_out_.store(octets_out_.load(std::memory_order_relaxed) + octets,
-                              std::memory_order_relaxed);
-            consumed_.store(head_, std::memory_order_release);
-        }
+        if (count != 0) give_room(octets);
         return count;
+    }
+    template <class F>
+    std::size_t drain(std::size_t limit, F accept) {
+        return drain(limit, accept, [] { return false; });
     }
     bool has_mail() const { return published_.load(std::memory_order_acquire) != head_; }
     /// After a drain: does the sender wait for the room that was made? Asks once.
@@ -101,6 +108,10 @@ class Mailbox {
     bool fits(std::uint64_t octets) const {
         const std::uint64_t under_way = octets_in_ - known_octets_out_;
         return tail_ - known_consumed_ < capacity_ && (under_way == 0 || under_way + octets <= octet_limit_);
+    }
+    void give_room(std::uint64_t octets) {
+        octets_out_.store(octets_out_.load(std::memory_order_relaxed) + octets, std::memory_order_relaxed);
+        consumed_.store(head_, std::memory_order_release);
     }
     void place(T item, std::uint64_t octets) {
         Slot& slot = slots_[tail_++ & mask_];

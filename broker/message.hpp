@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "protocol/byte_order.hpp"
+#include "protocol/slice.hpp"
 
 namespace trilby::broker {
 
@@ -23,15 +24,20 @@ struct Publication {
     std::uint32_t header_frame_size = 0;  // with its 7 octets of head and its end octet
     std::uint32_t body_size = 0;
 
-    std::string_view exchange() const { return names.substr(1, static_cast<unsigned char>(names[0])); }
+    std::string_view exchange() const {
+        return protocol::slice(names, 1, static_cast<unsigned char>(names[0]));
+    }
     std::string_view routing_key() const {
         const std::size_t at = 1 + std::size_t{static_cast<unsigned char>(names[0])};
-        return names.substr(at + 1, static_cast<unsigned char>(names[at]));
+        return protocol::slice(names, at + 1, static_cast<unsigned char>(names[at]));
     }
     /// Property flags and values, as received (4.2.6.1).
-    std::string_view properties() const { return tail.substr(1 + 7 + 12, header_frame_size - 8 - 12); }
+    std::string_view properties() const {
+        return protocol::slice(tail, 1 + 7 + 12, header_frame_size - 8 - 12);
+    }
     std::string_view body() const {
-        return body_size == 0 ? std::string_view{} : tail.substr(1 + header_frame_size + 7, body_size);
+        return body_size == 0 ? std::string_view{}
+                              : protocol::slice(tail, 1 + header_frame_size + 7, body_size);
     }
 };
 

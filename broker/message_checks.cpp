@@ -11,9 +11,9 @@ namespace {
 
 // AMQP 0-9-1, 4.2.6.1; the first property has the highest bit.
 constexpr std::uint16_t content_type = 1 << 15, content_encoding = 1 << 14, headers = 1 << 13,
-                        delivery_mode = 1 << 12, priority = 1 << 11, correlation_id = 1 << 10,
-                        reply_to = 1 << 9, expiration = 1 << 8, message_id = 1 << 7, timestamp = 1 << 6,
-                        type = 1 << 5, user_id = 1 << 4, app_id = 1 << 3, cluster_id = 1 << 2;
+                        priority = 1 << 11, correlation_id = 1 << 10, reply_to = 1 << 9, expiration = 1 << 8,
+                        message_id = 1 << 7, timestamp = 1 << 6, type = 1 << 5, user_id = 1 << 4,
+                        app_id = 1 << 3, cluster_id = 1 << 2;
 constexpr std::uint16_t of_concern = headers | reply_to | expiration | user_id | 3;
 
 bool skip_short_strings(std::string_view& rest, int count) {
@@ -34,23 +34,20 @@ bool skip(std::string_view& rest, std::size_t size) {
 
 }  // namespace
 
-bool plain_properties(std::string_view flags_and_values) {
+bool properties::plain(std::string_view flags_and_values) {
     const auto flags = protocol::load_big_endian<std::uint16_t>(flags_and_values.data());
     if ((flags & of_concern) != 0) return false;
     std::string_view rest = flags_and_values.substr(2);
-    if (flags == 0) return rest.empty();
-    if (flags == delivery_mode) return rest.size() == 1;
     const auto some = [flags](int bits) { return __builtin_popcount(flags & static_cast<unsigned>(bits)); };
     return skip_short_strings(rest, some(content_type | content_encoding)) &&
-           skip(rest, static_cast<std::size_t>(some(delivery_mode | priority))) &&
+           skip(rest, static_cast<std::size_t>(some(properties::delivery_mode | priority))) &&
            skip_short_strings(rest, some(correlation_id | message_id)) &&
            skip(rest, (flags & timestamp) != 0 ? 8 : 0) &&
            skip_short_strings(rest, some(type | app_id | cluster_id)) && rest.empty();
 }
 
-bool is_persistent(std::string_view flags_and_values) {
+bool properties::persistent(std::string_view flags_and_values) {
     const auto flags = protocol::load_big_endian<std::uint16_t>(flags_and_values.data());
-    if ((flags & delivery_mode) == 0) return false;
     std::string_view rest = flags_and_values.substr(2);
     if (!skip_short_strings(
             rest, __builtin_popcount(flags & static_cast<unsigned>(content_type | content_encoding))))

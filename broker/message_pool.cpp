@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/message_pool.hpp"
 
-#include <cstdlib>
 #include <new>
 
 #include <sys/mman.h>
@@ -48,6 +47,7 @@ struct MessagePool::Slab {
 };
 
 MessagePool::MessagePool(std::uint8_t shard) : shard_(shard) {
+    spare_.reserve(spare_slabs);  // freeing needs no memory
     for (std::size_t i = 0; i < classes; ++i)
         classes_[i].block_size = static_cast<std::uint32_t>(i < 16 ? 64 * (i + 1) : 1024 + 256 * (i - 15));
 }
@@ -81,8 +81,7 @@ Message* MessagePool::allocate(std::size_t names_size, std::uint32_t header_fram
     const std::uint8_t index = class_of(size);
     void* memory;
     if (index == huge) {
-        memory = std::malloc(size);
-        if (memory == nullptr) throw std::bad_alloc();
+        memory = ::operator new(size);
     } else {
         SizeClass& size_class = classes_[index];
         Slab* slab = size_class.partial;
@@ -125,7 +124,7 @@ Message* MessagePool::copy(const Publication& publication) {
 void MessagePool::free(Message* message) {
     --balance_;
     if (message->size_class == huge) {
-        std::free(message);
+        ::operator delete(message);
         return;
     }
     if (message->home == shard_) {

@@ -20,7 +20,7 @@ namespace trilby::broker {
 /// compare-exchange a turn.
 class MessagePool {
   public:
-    static constexpr std::uint8_t huge = 0xFF;  // size class of a block that comes from malloc by itself
+    static constexpr std::uint8_t huge = 0xFF;  // size class of a block that is allocated by itself
 
     explicit MessagePool(std::uint8_t shard);
     ~MessagePool();

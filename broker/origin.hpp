@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <string>
 
 #include "broker/ids.hpp"
@@ -29,11 +30,15 @@ struct Origin {
     std::uint32_t unacknowledged = 0;
     std::int64_t granted = 0;  // of the channel's limit, at the queue and not yet used
     bool wants_grant = false;
-    std::int64_t owed_window = 0;  // octets written and not yet told to a far queue
+    std::list<Origin*>::iterator wish{};  // if it does: where it stands among those of its channel
+    std::int64_t owed_window = 0;         // octets written and not yet told to a far queue
 
     // The other end, if the queue lives on this shard and exists.
     Queue* near_queue = nullptr;
     Consumer* near_consumer = nullptr;
+
+    /// About how many octets it takes with its other end; none before its tag is known.
+    std::size_t octets() const { return tag.empty() ? 0 : 512 + 2 * tag.size(); }
 
     void forget_queue() {
         near_queue = nullptr;

@@ -14,7 +14,7 @@ ChunkPool::Chunk* ChunkPool::lend() {
     return chunk;
 }
 
-void ChunkPool::take_back(Chunk* chunk) {
+void ChunkPool::take_back(Chunk* chunk) noexcept {
     if (free_.size() < kept) {
         free_.emplace_back(chunk);
     } else {
@@ -28,17 +28,42 @@ void Output::open_chunk() {
 }
 
 void Output::append(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const std::size_t part = std::min(bytes.size(), reservable);
-        std::memcpy(reserve(part), bytes.data(), part);
-        bytes.remove_prefix(part);
+    append_whole([&] {
+        while (!bytes.empty()) {
+            const std::size_t part = std::min(bytes.size(), reservable);
+            std::memcpy(reserve(part), bytes.data(), part);
+            bytes.remove_prefix(part);
+        }
+    });
+}
+
+void Output::take_back(std::size_t size) {
+    size_ -= size;
+    while (size != 0) {
+        Piece& piece = pieces_.back();
+        const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(size, piece.size));
+        piece.size -= part;
+        size -= part;
+        if (piece.owed) owed_ -= part;
+        if (piece.chunk != nullptr) {
+            piece.chunk->used -= part;
+            piece.chunk->pending -= part;
+            if (piece.chunk->pending == 0) {
+                if (piece.chunk == last_) last_ = nullptr;
+                chunks_.take_back(piece.chunk);
+            }
+        }
+        if (piece.size != 0) continue;
+        if (piece.message != nullptr) messages_.release(piece.message);
+        pieces_.pop_back();
     }
 }
 
-void Output::reference(Message* message, std::string_view bytes) {
+void Output::reference(Message* message, std::string_view bytes, bool owed) {
+    pieces_.push_back({bytes.data(), static_cast<std::uint32_t>(bytes.size()), owed, message, nullptr});
     message->hold();
-    pieces_.push_back({bytes.data(), bytes.size(), message, nullptr});
     size_ += bytes.size();
+    if (owed) owed_ += bytes.size();
 }
 
 std::size_t Output::gather(std::span<iovec> vectors) const {
@@ -54,13 +79,13 @@ void Output::sent(std::size_t size) {
     size_ -= size;
     while (size != 0) {
         Piece& piece = pieces_[first_];
-        const std::size_t part = std::min(size, piece.size);
+        const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(size, piece.size));
         piece.data += part;
         piece.size -= part;
         size -= part;
+        if (piece.owed) owed_ -= part;
         if (piece.chunk != nullptr) {
-            copied_ -= part;
-            piece.chunk->pending -= static_cast<std::uint32_t>(part);
+            piece.chunk->pending -= part;
             if (piece.chunk->pending == 0) {
                 if (piece.chunk == last_) last_ = nullptr;
                 chunks_.take_back(piece.chunk);

@@ -67,4 +67,24 @@ std::expected<std::chrono::microseconds, std::string> parse_duration(std::string
         text));
 }
 
+namespace {
+
+std::string largest_whole(std::uint64_t count, std::span<const Unit> units) {
+    const Unit* largest = &units.front();
+    for (const Unit& unit : units)
+        if (count != 0 && count % unit.factor == 0 && unit.factor > largest->factor) largest = &unit;
+    return fmt::format("{}{}", count / largest->factor, largest->name);
+}
+
+}  // namespace
+
+std::string byte_size_text(std::uint64_t bytes) {
+    return largest_whole(bytes, byte_units);
+}
+
+std::string duration_text(std::chrono::microseconds duration) {
+    if (duration.count() == 0) return "0s";
+    return largest_whole(static_cast<std::uint64_t>(duration.count()), std::span{duration_units}.first<3>());
+}
+
 }  // namespace trilby::broker

@@ -18,4 +18,9 @@ std::expected<std::uint64_t, std::string> parse_byte_size(std::string_view text)
 /// A whole number of us, ms, s, min, h or d: "30min". Only 0 needs no unit. The error is a sentence.
 std::expected<std::chrono::microseconds, std::string> parse_duration(std::string_view text);
 
+/// What the two read back, in the largest unit that leaves a whole number (durations: up to seconds):
+/// "12MiB", "50MB", "1500ms".
+std::string byte_size_text(std::uint64_t bytes);
+std::string duration_text(std::chrono::microseconds duration);
+
 }  // namespace trilby::broker

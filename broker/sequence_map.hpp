@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <new>
+#include <utility>
 
 namespace trilby::broker {
 
@@ -25,8 +27,12 @@ class SequenceMap {
 
     explicit SequenceMap(Number first = 0) : base_(first), end_(first) {}
 
+    /// The next `push_back` needs no memory.
+    void make_room() {
+        if (end_ - base_ == capacity_) grow();
+    }
     Number push_back(T value) {
-        if (end_ - base_ == capacity_) resize(capacity_ == 0 ? 8 : capacity_ * 2);
+        make_room();
         slot(end_) = value;
         ++alive_;
         return end_++;
@@ -38,7 +44,7 @@ class SequenceMap {
             ++base_;
             return end_++;
         }
-        if (end_ - base_ == capacity_) resize(capacity_ * 2);
+        make_room();
         ++end_;
         tidy();
         return end_ - 1;
@@ -56,7 +62,7 @@ class SequenceMap {
         return found == strays_.end() ? nullptr : &found->second;
     }
 
-    /// There must be something under that number.
+    /// There must be something under that number. Needs no memory.
     T take(Number number) {
         --alive_;
         if (number < base_) {
@@ -72,6 +78,37 @@ class SequenceMap {
         if (number == base_) skip_gone();
         tidy();
         return value;
+    }
+
+    /// Calls visit(value) for what is there from `first` up to `end`, in order, and takes it out. What
+    /// `visit` throws for stays, and what follows. It must not touch this map. Needs no memory.
+    template <class F>
+    void take_each(Number first, Number end, F visit) {
+        for (auto stray = strays_.lower_bound(first); stray != strays_.end() && stray->first < end;
+             stray = strays_.erase(stray), --alive_)
+            visit(stray->second);
+        if (end > end_) end = end_;
+        const bool from_base = first <= base_;
+        Number number = from_base ? base_ : first;
+        if (number >= end) return;
+        const auto taken = [&] {
+            if (from_base) base_ = number;
+            skip_gone();
+            tidy();
+        };
+        try {
+            for (; number < end; ++number) {
+                T& value = slot(number);
+                if (value == T{}) continue;
+                visit(value);
+                value = T{};
+                --alive_;
+            }
+        } catch (...) {
+            taken();
+            throw;
+        }
+        taken();
     }
 
     std::size_t size() const { return alive_; }
@@ -97,21 +134,31 @@ class SequenceMap {
 
     void skip_gone() {
         while (base_ < end_ && slot(base_) == T{}) ++base_;
-        if (capacity_ > 1024 && end_ - base_ < capacity_ / 8) resize(capacity_ / 4);
+        if (capacity_ > 1024 && end_ - base_ < capacity_ / 8)
+            move_to(std::unique_ptr<T[]>(new (std::nothrow) T[capacity_ / 4]()), capacity_ / 4);
     }
 
-    void tidy() {
+    /// While memory is lacking nothing is tidied.
+    void tidy() noexcept {
         if (end_ - base_ <= 1024 || (alive_ - strays_.size()) * 4 >= end_ - base_) return;
         const Number middle = base_ + (end_ - base_) / 2;
-        for (; base_ < middle; ++base_) {
-            if (!(slot(base_) == T{})) strays_.emplace_hint(strays_.end(), base_, slot(base_));
-            slot(base_) = T{};
+        try {
+            for (; base_ < middle; ++base_) {
+                if (!(slot(base_) == T{})) strays_.emplace_hint(strays_.end(), base_, slot(base_));
+                slot(base_) = T{};
+            }
+        } catch (const std::bad_alloc&) {
+            return;
         }
         skip_gone();
     }
 
-    void resize(std::size_t capacity) {
-        auto slots = std::make_unique<T[]>(capacity);
+    void grow() {
+        const std::size_t capacity = capacity_ == 0 ? 8 : capacity_ * 2;
+        move_to(std::make_unique<T[]>(capacity), capacity);
+    }
+    void move_to(std::unique_ptr<T[]> slots, std::size_t capacity) {
+        if (slots == nullptr) return;
         for (Number number = base_; number < end_; ++number) slots[number & (capacity - 1)] = slot(number);
         slots_ = std::move(slots);
         capacity_ = capacity;

@@ -5,7 +5,9 @@
 
 #include "broker/channel.hpp"
 #include "broker/session.hpp"
+#include "protocol/byte_order.hpp"
 #include "protocol/erlang_text.hpp"
+#include "protocol/slice.hpp"
 #include "protocol/utf8.hpp"
 
 // From octets to methods and contents, in place on the receive buffer: AMQP 0-9-1, 4.2.
@@ -18,8 +20,12 @@ using protocol::frame_end;
 using protocol::frame_head_size;
 using protocol::FrameHead;
 using protocol::FrameType;
+using protocol::slice;
 
-constexpr std::string_view publish_id{"\0\x3c\0\x28", 4};
+bool is_publish(std::string_view method) {
+    constexpr std::uint32_t publish_id = 60u << 16 | 40;
+    return method.size() >= 4 && protocol::load_big_endian<std::uint32_t>(method.data()) == publish_id;
+}
 
 std::string octets_text(std::string_view payload) {
     return payload.size() <= 16
@@ -31,15 +37,16 @@ std::string frame_text(const FrameHead& head, std::string_view payload) {
     return fmt::format("type {}, {}", head.type, octets_text(payload));
 }
 
-bool is_text(std::string_view value) {
-    return value.size() > 255 || protocol::valid_utf8(value);
+template <class M>
+bool is_text(const protocol::Field<M, std::string_view>& field, const M& method) {
+    return protocol::valid_utf8(method.*field.member);
 }
-template <class T>
-requires(!std::is_convertible_v<T, std::string_view>) bool is_text(const T&) {
-    return true;
+template <class OtherField, class M>
+bool is_text(const OtherField&, const M&) {
+    return true;  // long strings are octets
 }
 
-/// Are its names UTF-8? RabbitMQ looks at every short string but those of a publish.
+/// Are its short strings UTF-8? RabbitMQ looks at those of every method but basic.publish.
 bool names_are_text(const protocol::Method& method) {
     return std::visit(
         [](const auto& one) {
@@ -47,7 +54,7 @@ bool names_are_text(const protocol::Method& method) {
             if constexpr (std::is_same_v<M, protocol::basic::Publish>) {
                 return true;
             } else {
-                return std::apply([&](const auto&... field) { return (is_text(one.*field.member) && ...); },
+                return std::apply([&](const auto&... field) { return (is_text(field, one) && ...); },
                                   M::fields);
             }
         },
@@ -58,18 +65,23 @@ bool names_are_text(const protocol::Method& method) {
 
 std::size_t Session::parse(std::string_view bytes) {
     std::size_t at = 0;
-    if (stage_ == Stage::header) {
+    if (life_.stage() == Stage::header) {
         if (bytes.size() < 8) return 0;
         if (!header_received(bytes.substr(0, 8))) return bytes.size();
         at = 8;
     }
-    while (gates_ == 0) {
-        if (stage_ == Stage::over || stage_ == Stage::dropping) return bytes.size();
-        if (stage_ == Stage::refused) {  // anything at all: the client has read why
-            if (at != bytes.size()) finish();
+    while (!held()) {
+        if (shard_.turn().is_over() && (gates_ & Gate::turn) == 0) {
+            shard_.wait_for_turn(id_);
+            set_gate(Gate::turn, true);
+            break;
+        }
+        if (life_.deaf()) return bytes.size();
+        if (life_.stage() == Stage::refused) {  // anything at all: the client has read why
+            if (at != bytes.size()) leave();
             return bytes.size();
         }
-        const std::string_view rest = bytes.substr(at);
+        const std::string_view rest = slice(bytes, at);
         const std::size_t used = body_streaming_ ? stream_body(rest) : parse_frame(rest);
         if (used == 0) break;
         at += used;
@@ -81,8 +93,8 @@ std::size_t Session::parse_frame(std::string_view bytes) {
     if (bytes.size() < frame_head_size) return 0;
     const FrameHead head = protocol::read_frame_head(bytes.data());
     if (head.size > frame_max_) {
-        if (stage_ < Stage::open) {
-            drop_after_delay();
+        if (life_.stage() < Stage::open) {
+            fall_silent();
         } else {
             frame_error(fmt::format("type {}, all octets = <<>>: {{frame_too_large,{},{}}}", head.type,
                                     head.size, frame_max_ - 8));
@@ -92,10 +104,9 @@ std::size_t Session::parse_frame(std::string_view bytes) {
     const std::size_t whole = head.size + protocol::frame_overhead;
     if (bytes.size() < whole) {
         // A body is taken part by part, but only one that the rules let in: others wait to be refused whole.
-        const Channel* channel =
-            head.type == static_cast<std::uint8_t>(FrameType::body) && stage_ == Stage::running
-                ? find_channel(head.channel)
-                : nullptr;
+        const Channel* channel = head.type == static_cast<std::uint8_t>(FrameType::body) && life_.running()
+                                     ? find_channel(head.channel)
+                                     : nullptr;
         if (channel != nullptr && channel->takes_body(head.size)) {
             body_streaming_ = true;
             body_channel_ = head.channel;
@@ -104,10 +115,10 @@ std::size_t Session::parse_frame(std::string_view bytes) {
         }
         return 0;
     }
-    const std::string_view payload = bytes.substr(frame_head_size, head.size);
+    const std::string_view payload = slice(bytes, frame_head_size, head.size);
     if (bytes[whole - 1] != frame_end) {
-        if (stage_ < Stage::open) {
-            drop_after_delay();
+        if (life_.stage() < Stage::open) {
+            fall_silent();
         } else {
             frame_error(fmt::format("{}: {{invalid_frame_end_marker,{}}}", frame_text(head, payload),
                                     static_cast<unsigned char>(bytes[whole - 1])));
@@ -116,14 +127,14 @@ std::size_t Session::parse_frame(std::string_view bytes) {
     }
     switch (head.type) {
         case static_cast<std::uint8_t>(FrameType::method):
-            if (stage_ == Stage::running && payload.starts_with(publish_id))
+            if (life_.running() && is_publish(payload))
                 if (const std::size_t used = parse_publish(bytes, head.size); used != 0) return used;
-            if (gates_ != 0) return 0;  // blocked by the alarm: it is looked at again
-            if (head.channel != 0 && stage_ < Stage::running) {
-                if (stage_ == Stage::open) {
+            if (held()) return 0;  // blocked by the alarm: it is looked at again
+            if (head.channel != 0 && life_.stage() < Stage::running) {
+                if (life_.stage() == Stage::open) {
                     close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
                 } else {
-                    drop_after_delay();
+                    fall_silent();
                 }
             } else {
                 handle_method(head.channel, payload);
@@ -131,14 +142,14 @@ std::size_t Session::parse_frame(std::string_view bytes) {
             break;
         case static_cast<std::uint8_t>(FrameType::header):
         case static_cast<std::uint8_t>(FrameType::body):
-            if (stage_ < Stage::open) {
-                drop_after_delay();
-            } else if (head.channel == 0 || stage_ == Stage::open) {
+            if (life_.stage() < Stage::open) {
+                fall_silent();
+            } else if (head.channel == 0 || life_.stage() == Stage::open) {
                 close_connection(protocol::ConnectionReply::unexpected_frame, frame_text(head, payload));
             } else if (head.type == static_cast<std::uint8_t>(FrameType::header) && head.size < 14) {
                 close_connection(protocol::ConnectionReply::frame_error,
                                  frame_text(head, payload) + ": unknown_frame");
-            } else if (stage_ == Stage::running) {
+            } else if (life_.running()) {
                 handle_content(head.channel, FrameType{head.type}, payload);
             }
             break;
@@ -151,8 +162,8 @@ std::size_t Session::parse_frame(std::string_view bytes) {
             }
             break;
         default:
-            if (stage_ < Stage::open) {
-                drop_after_delay();
+            if (life_.stage() < Stage::open) {
+                fall_silent();
             } else {
                 close_connection(protocol::ConnectionReply::frame_error,
                                  frame_text(head, payload) + ": unknown_frame");
@@ -161,7 +172,7 @@ std::size_t Session::parse_frame(std::string_view bytes) {
     return whole;
 }
 
-std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_size) {
+inline std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_size) {
     constexpr std::size_t method_fixed = 4 + 2;  // ids, ticket
     constexpr std::size_t header_fixed = 2 + 2 + 8;
     const char* const at = bytes.data();
@@ -209,7 +220,7 @@ std::size_t Session::parse_publish(std::string_view bytes, std::uint32_t method_
         return 0;
     }
     const Publication publication{
-        bytes.substr(names_at, bits_at - names_at), bytes.substr(bits_at + 1, whole - bits_at - 1),
+        slice(bytes, names_at, bits_at - names_at), slice(bytes, bits_at + 1, whole - bits_at - 1),
         static_cast<std::uint32_t>(header_frame_size), static_cast<std::uint32_t>(body_size)};
     if (auto outcome = channel->publish(publication, static_cast<std::uint8_t>(at[bits_at])); !outcome)
         raise(channel, outcome.error(), protocol::basic::Publish::id);
@@ -223,7 +234,7 @@ std::size_t Session::stream_body(std::string_view bytes) {
         whole ? body_left_ : std::min<std::size_t>(bytes.size(), body_left_ - std::size_t{1});
     if (whole) {
         body_streaming_ = false;
-        if (bytes[used] != frame_end && stage_ == Stage::running) {
+        if (bytes[used] != frame_end && life_.running()) {
             frame_error(fmt::format("type 3, {}: {{invalid_frame_end_marker,{}}}",
                                     octets_text(bytes.substr(0, used)),
                                     static_cast<unsigned char>(bytes[used])));
@@ -236,7 +247,7 @@ std::size_t Session::stream_body(std::string_view bytes) {
 }
 
 void Session::handle_content(std::uint16_t number, FrameType type, std::string_view payload) {
-    if (stage_ != Stage::running) return;
+    if (!life_.running()) return;
     Channel* channel = find_channel(number);
     if (channel == nullptr) {
         close_connection(protocol::ConnectionReply::channel_error, "expected 'channel.open'");
@@ -251,20 +262,19 @@ void Session::handle_content(std::uint16_t number, FrameType type, std::string_v
 
 void Session::handle_method(std::uint16_t number, std::string_view payload) {
     const auto method = protocol::decode_method(payload);
-    if (stage_ == Stage::closing || stage_ == Stage::closed) {
+    if (life_.stage() == Stage::closing) {
         if (!method || number != 0) return;
         if (std::holds_alternative<protocol::connection::Close>(*method)) {
             send(0, protocol::connection::CloseOk{});
-        } else if (std::holds_alternative<protocol::connection::CloseOk>(*method) &&
-                   stage_ == Stage::closing) {
-            finish();
+        } else if (std::holds_alternative<protocol::connection::CloseOk>(*method)) {
+            leave();
         }
         return;
     }
     if (!method) {
         const protocol::DecodeError& error = method.error();
-        if (stage_ < Stage::open) {
-            drop_after_delay();
+        if (life_.stage() < Stage::open) {
+            fall_silent();
         } else if (error.unknown_method) {
             close_connection(protocol::ConnectionReply::command_invalid, "unimplemented method", error.id);
         } else if (number == 0) {
@@ -277,6 +287,11 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
         return;
     }
     const protocol::MethodId id = std::visit([](const auto& one) { return one.id; }, *method);
+    if (!names_are_text(*method)) {
+        if (life_.stage() < Stage::open) return fall_silent();
+        return close_connection(protocol::ConnectionReply::frame_error, "Malformed UTF-8 in shortstr",
+                                number == 0 ? id : protocol::MethodId{});
+    }
     if (number == 0) {
         handle_connection_method(*method, id);
         return;
@@ -286,8 +301,6 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
     };
     if (id.class_id == protocol::connection::Start::id.class_id)
         return refuse(protocol::ConnectionReply::command_invalid, "unimplemented method");
-    if (!names_are_text(*method))
-        return close_connection(protocol::ConnectionReply::frame_error, "Malformed UTF-8 in shortstr");
 
     Channel* channel = find_channel(number);
     if (std::holds_alternative<protocol::channel::Open>(*method)) {
@@ -298,6 +311,10 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
                 protocol::ConnectionReply::not_allowed,
                 fmt::format("number of channels opened ({0}) has reached the negotiated channel_max ({0})",
                             channel_max_));
+        if (shard_.holds_much())
+            return refuse(protocol::ConnectionReply::resource_error,
+                          fmt::format("cannot open channel {}: {} takes as much memory as it may", number,
+                                      Channel::held_by_clients));
         channels_.emplace(number, std::make_unique<Channel>(*this, number));
         send(number, protocol::channel::OpenOk{});
         return;
@@ -315,11 +332,6 @@ void Session::handle_method(std::uint16_t number, std::string_view payload) {
     const auto outcome = channel->handle(*method);
     if (!outcome)
         raise(channel, outcome.error(), channel->expects_content() ? protocol::basic::Publish::id : id);
-}
-
-void Session::frame_error(std::string text) {
-    // Nothing after it can be trusted to be a frame.
-    close_connection(protocol::ConnectionReply::frame_error, text, {}, Stage::dropping);
 }
 
 }  // namespace trilby::broker

@@ -7,6 +7,7 @@
 #include "auth/loopback.hpp"
 #include "auth/sasl.hpp"
 #include "broker/session.hpp"
+#include "protocol/quoted.hpp"
 
 // Channel 0: from the protocol header to connection.open-ok, and the methods of class connection afterwards.
 // AMQP 0-9-1: 2.2.4, 4.2.2, connection.*.
@@ -29,7 +30,7 @@ std::string server_properties(const Settings& settings) {
     properties.table("capabilities", protocol::TableView(raw))
         .string("cluster_name", settings.cluster_name)
         .string("copyright", "The Trilby authors. Licensed under the Apache License 2.0.")
-        .string("information", "Trilby, an embeddable AMQP 0-9-1 broker that speaks as RabbitMQ does")
+        .string("information", "Trilby, a small AMQP 0-9-1 broker that speaks as RabbitMQ does")
         .string("platform", "Trilby " TRILBY_VERSION)
         .string("product", "RabbitMQ")
         .string("version", settings.server_version);
@@ -47,11 +48,11 @@ bool Session::header_received(std::string_view header) {
                                   .server_properties = protocol::TableView(properties),
                                   .mechanisms = "PLAIN AMQPLAIN",
                                   .locales = "en_US"});
-        stage_ = Stage::start_ok;
-        return true;
+        return life_.enter(Stage::start_ok);
     }
+    say_end(log::Level::warning, fmt::format("wrong protocol header {}", protocol::quoted(header)));
     output_.append(protocol::protocol_header());
-    finish();
+    leave();
     return false;
 }
 
@@ -60,28 +61,25 @@ void Session::handle_connection_method(const protocol::Method& method, protocol:
         close_connection(protocol::ConnectionReply::channel_error,
                          fmt::format("unexpected method in connection state {}", state), id);
     };
-    switch (stage_) {
+    const auto unawaited = [&] {
+        say_end(log::Level::warning,
+                fmt::format("{} came, {} was awaited", protocol::method_name(id), awaited()));
+        fall_silent();
+    };
+    switch (life_.stage()) {
         case Stage::start_ok:
             if (const auto* one = std::get_if<connection::StartOk>(&method)) return start_ok(*one);
-            return drop_after_delay();
+            return unawaited();
         case Stage::tune_ok:
             if (const auto* one = std::get_if<connection::TuneOk>(&method)) return tune_ok(*one);
-            return drop_after_delay();
+            return unawaited();
         case Stage::open:
             if (const auto* one = std::get_if<connection::Open>(&method)) return open(*one);
             return unexpected("opening");
         default: break;
     }
     if (const auto* close = std::get_if<connection::Close>(&method)) {
-        if (close->reply_code >= 300)
-            spdlog::info("connection {} closed by the client: {} {}", name(), close->reply_code,
-                         close->reply_text);
-        stage_ = Stage::closed;  // what follows is ignored, but a second close is answered
-        deadline_ = shard_.now() + close_timeout();
-        end([this] {
-            send(0, connection::CloseOk{});
-            finish();
-        });
+        close_by_client(*close);
     } else if (std::holds_alternative<connection::UpdateSecret>(method)) {
         send(0, connection::UpdateSecretOk{});  // the catalog's users have no secrets that expire
     } else {
@@ -107,27 +105,61 @@ void Session::start_ok(const connection::StartOk& method) {
     std::optional<auth::Credentials> credentials;
     if (method.mechanism == "PLAIN") credentials = auth::parse_plain(method.response);
     if (method.mechanism == "AMQPLAIN") credentials = auth::parse_amqplain(method.response);
-    if (!credentials) return drop_after_delay();
+    if (!credentials) {
+        say_end(log::Level::warning,
+                fmt::format("no credentials by mechanism {}", protocol::quoted(method.mechanism)));
+        return fall_silent();
+    }
 
     user_ = credentials->user;
-    const auto& loopback_users = shard_.settings().loopback_users;
-    if (!shard_.view().access().login(user_, credentials->password))
-        return refuse_login(method.mechanism, "invalid credentials");
+    const Shard::Time now = shard_.now();
+    const auto at = shard_.logins().admit(peer_.address, throttled_user(), now);
+    if (!at) return refuse_login(method.mechanism, "too many attempts");
+    const Login attempt{std::string(method.mechanism), *std::move(credentials), *at};
+    if (*at <= now) return log_in(attempt);
+    waiting_login_ = attempt;
+    set_gate(Gate::login, true);
+}
+
+std::string_view Session::throttled_user() const {
+    return shard_.view().access().find_user(user_) == nullptr ? std::string_view{} : user_;
+}
+
+void Session::look_at_logins() {
+    for (const auth::LoginThrottle::Sum& sum : shard_.logins().sums(shard_.now()))
+        spdlog::warn("{} more logins from {} were refused: {}", sum.failures, sum.network,
+                     sum.user.empty() ? "unknown users" : fmt::format("user {}", protocol::quoted(sum.user)));
+    if (!waiting_login_ || shard_.now() < waiting_login_->at || life_.stage() != Stage::start_ok) return;
+    const Login attempt = *std::exchange(waiting_login_, std::nullopt);
+    log_in(attempt);
+    set_gate(Gate::login, false);
+}
+
+void Session::log_in(const Login& attempt) {
+    const auto& loopback_users = shard_.live_settings().loopback_users;
+    if (!shard_.view().access().login(user_, attempt.credentials.password))
+        return refuse_login(attempt.mechanism, "invalid credentials");
     if (std::find(loopback_users.begin(), loopback_users.end(), user_) != loopback_users.end() &&
         !auth::is_loopback(peer_.address))
-        return refuse_login(method.mechanism, "can only connect via localhost");
+        return refuse_login(attempt.mechanism, "can only connect via localhost");
 
     const Settings& settings = shard_.settings();
     send(0, connection::Tune{.channel_max = settings.channel_max,
                              .frame_max = settings.frame_max,
                              .heartbeat = settings.heartbeat});
-    stage_ = Stage::tune_ok;
+    life_.enter(Stage::tune_ok);
 }
 
 void Session::refuse_login(std::string_view mechanism, std::string_view reason) {
-    spdlog::warn("connection {}: {} login refused: user '{}' - {}", name(), mechanism, user_, reason);
-    drop_after_delay();
-    if (!peer_takes_failure_) return;
+    const unsigned refused = shard_.logins().failed(peer_.address, throttled_user(), shard_.now());
+    if (refused != 0)
+        log::write(
+            log::Level::warning, about(log::Event::login_refused),
+            fmt::format("connection {}: {} login refused: user {} - {}{}", name(),
+                        protocol::printable(mechanism), protocol::quoted(user_), reason,
+                        refused == 1 ? std::string() : fmt::format(", as {} more before it", refused - 1)));
+    end_said_ = true;
+    if (!peer_takes_failure_) return fall_silent();
     send(0, connection::Close{
                 .reply_code = static_cast<std::uint16_t>(protocol::ConnectionReply::access_refused),
                 .reply_text =
@@ -135,7 +167,7 @@ void Session::refuse_login(std::string_view mechanism, std::string_view reason) 
                                          fmt::format("Login was refused using authentication mechanism {}. "
                                                      "For details see the broker logfile.",
                                                      mechanism))});
-    stage_ = Stage::refused;
+    life_.enter(Stage::refused, shard_.now() + shard_.settings().failed_login_delay);
 }
 
 void Session::tune_ok(const connection::TuneOk& method) {
@@ -144,7 +176,7 @@ void Session::tune_ok(const connection::TuneOk& method) {
         close_connection(
             protocol::ConnectionReply::not_allowed,
             fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, relation, limit), {},
-            Stage::dropping);
+            Stage::silent);
     };
     if (method.frame_max != 0 && method.frame_max < protocol::frame_min_size)
         return refuse("frame_max", method.frame_max, "lower than the minimum", protocol::frame_min_size);
@@ -159,11 +191,11 @@ void Session::tune_ok(const connection::TuneOk& method) {
     next_heartbeat_ = shard_.now() + std::chrono::milliseconds{heartbeat_ * 500};
     next_check_ = shard_.now() + std::chrono::seconds{heartbeat_};
     next_timeout_check_ = shard_.now() + timeout_check_interval();
-    stage_ = Stage::open;
+    life_.enter(Stage::open);
 }
 
 void Session::open(const connection::Open& method) {
-    const auto refuse = [&](std::string text) {
+    const auto refuse = [&](const std::string& text) {
         close_connection(protocol::ConnectionReply::not_allowed, text, connection::Open::id);
     };
     const Vhost* vhost = shard_.view().vhost(method.virtual_host);
@@ -171,9 +203,9 @@ void Session::open(const connection::Open& method) {
     if (!shard_.view().access().may_open(user_, method.virtual_host))
         return refuse(fmt::format("access to vhost '{}' refused for user '{}'", method.virtual_host, user_));
     vhost_ = &shard_.view().vhost(vhost->index);
-    stage_ = Stage::running;
+    life_.enter(Stage::running);
     send(0, connection::OpenOk{});
-    spdlog::debug("connection {} opened: user '{}', vhost '{}'", name(), user_, vhost_->name);
+    say_opened();
 }
 
 }  // namespace trilby::broker

@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <cstdint>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -14,13 +15,17 @@ namespace trilby::broker {
 template <class Id, class T>
 class SlotTable {
   public:
-    explicit SlotTable(ShardIndex shard) : shard_(shard) {}
+    explicit SlotTable(ShardIndex shard, std::uint64_t most = slot_limit) : shard_(shard), most_(most) {}
 
+    bool full() const { return size() >= most_; }
+    /// Throws std::length_error when it is full.
     Id insert(T value) {
+        if (full()) throw std::length_error("a shard has no number left for another one");
         std::uint32_t slot;
         if (free_.empty()) {
             slot = static_cast<std::uint32_t>(slots_.size());
-            assert(slot < slot_limit);
+            // Whoever takes a value out, at its end, needs no memory for it.
+            if (free_.capacity() <= slot) free_.reserve(2 * (std::size_t{slot} + 1));
             slots_.push_back({});
         } else {
             slot = free_.back();
@@ -62,6 +67,7 @@ class SlotTable {
         T value{};
     };
     const ShardIndex shard_;
+    const std::uint64_t most_;
     std::uint32_t counter_ = 0;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;

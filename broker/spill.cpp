@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/journal/records.hpp"
+#include "protocol/quoted.hpp"
 
 namespace trilby::broker {
 
@@ -19,8 +20,8 @@ namespace {
 
 /// Space is taken and given back in steps of so many blocks.
 constexpr std::uint64_t step = 64;
-/// Octets on their way to the disk; beyond, messages stay in memory.
-constexpr std::size_t most_writing = std::size_t{4} << 20;
+/// Octets on their way to the disk; beyond, messages stay in memory. Publishers are stopped long before.
+constexpr std::size_t most_writing = std::size_t{64} << 20;
 constexpr std::uint32_t refusals_when_full = 4096;
 
 }  // namespace
@@ -45,12 +46,12 @@ bool Spill::open() {
     if (file_ != -1) ::close(std::exchange(file_, -1));
     refusals_left_ = refusals_when_full;
     if (!std::exchange(complained_, true))
-        spdlog::error("waiting messages stay in memory, {} takes no file for them: {}", directory_.string(),
-                      std::generic_category().message(error));
+        spdlog::error("waiting messages stay in memory, {} takes no file for them: {}",
+                      protocol::printable(directory_.string()), std::generic_category().message(error));
     return false;
 }
 
-std::optional<std::uint64_t> Spill::add(const Publication& publication) {
+std::optional<Spilled> Spill::add(const Publication& publication) {
     if (failed_) return std::nullopt;
     if (refusals_left_ != 0) {
         --refusals_left_;
@@ -67,7 +68,7 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
         ++extents_[*block].living;
         ++messages_;
         write(*block, std::move(octets), size);
-        return *block << offset_bits;
+        return Spilled{*block << offset_bits, removals_};
     }
     if (filling_octets_ != nullptr && filled_ + size > block_size) {
         if (extents_[filling_].living == 0) {
@@ -90,11 +91,21 @@ std::optional<std::uint64_t> Spill::add(const Publication& publication) {
     filled_ += size;
     ++extents_[filling_].living;
     ++messages_;
-    return place;
+    return Spilled{place, removals_};
+}
+
+bool Spill::add_again(const Spilled& spilled) {
+    if (spilled.place == Spilled::nowhere || spilled.removals != removals_) return false;
+    Extent& extent = extents_[block_of(spilled.place)];
+    if (extent.living == UINT32_MAX) return false;
+    ++extent.living;
+    ++messages_;
+    return true;
 }
 
 void Spill::remove(std::uint64_t place) {
     const std::uint64_t block = block_of(place);
+    ++removals_;
     if (--messages_ == 0 && filling_octets_ != nullptr) {
         // The last one: no block keeps the file long.
         filling_octets_.reset();

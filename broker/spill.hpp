@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "broker/arrival.hpp"
 #include "broker/background_io.hpp"
 #include "broker/block_cache.hpp"
 #include "broker/message.hpp"
@@ -39,20 +40,25 @@ class Spill {
     Spill(const Spill&) = delete;
     Spill& operator=(const Spill&) = delete;
 
-    /// Where the message is from now on; none: the disk is full, failed, or too slow, and the message has to
-    /// stay in memory.
-    std::optional<std::uint64_t> add(const Publication& publication);
+    /// Where the message is from now on; none: the disk is full, has failed, or is far behind, and the
+    /// message has to stay in memory.
+    std::optional<Spilled> add(const Publication& publication);
+    /// The same message for another queue: it is removed once for each. False: it may be gone already, or no
+    /// more of them can be counted.
+    bool add_again(const Spilled& spilled);
     void remove(std::uint64_t place);
     /// The record, if it has not left memory yet, else null: it is in `file` at block_of * block_size +
     /// offset_of.
     const char* in_memory(std::uint64_t place) const;
     int file() const { return file_; }
+    /// Octets on their way to the file; none when it has failed, for then they stay where they are.
+    std::size_t being_written() const { return failed_ ? 0 : writing_octets_; }
     /// After `completed` has moved.
     void collect();
 
   private:
     struct Extent {
-        std::uint32_t living = 0;  // messages
+        std::uint32_t living = 0;  // messages, each as often as queues have it
         std::uint32_t blocks = 0;  // 0: not the first block of one
     };
     struct Writing {
@@ -75,6 +81,7 @@ class Spill {
     bool failed_ = false;
     bool complained_ = false;  // that there is no file
     std::uint64_t messages_ = 0;
+    std::uint64_t removals_ = 0;
     std::uint32_t refusals_left_ = 0;  // after a full disk, so that it is not asked for every message
 
     std::vector<Extent> extents_;                  // by block, to the end of what is in use

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "broker/unserved_arguments.hpp"
+#include "protocol/quoted.hpp"
 
 namespace trilby::broker {
 
@@ -16,12 +17,19 @@ std::vector<std::string> unserved_definitions(const Definitions& definitions) {
         if (kept.empty()) return;
         std::vector<std::string> names;
         for (const VerbatimDefinition& one : kept)
-            names.push_back(one.vhost.empty() ? one.name : fmt::format("{} ({})", one.name, one.vhost));
+            names.push_back(one.vhost.empty() ? protocol::quoted(one.name)
+                                              : fmt::format("{} ({})", protocol::quoted(one.name),
+                                                            protocol::quoted(one.vhost)));
         lines.push_back(fmt::format("{} not acted on yet: {}", what, fmt::join(names, ", ")));
     };
     named("policies", definitions.policies);
     named("parameters", definitions.parameters);
     named("global parameters", definitions.global_parameters);
+    std::vector<std::string> limited;
+    for (const UserDefinition& user : definitions.users)
+        if (!user.limits.empty()) limited.push_back(user.name);
+    if (!limited.empty())
+        lines.push_back(fmt::format("limits of users not acted on yet: {}", fmt::join(limited, ", ")));
     std::map<std::string, std::size_t> queues;
     for (const QueueDefinition& queue : definitions.queues)
         if (const auto checked =

@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "auth/access.hpp"
+#include "broker/arguments.hpp"
 #include "broker/changes.hpp"
 #include "broker/ids.hpp"
 #include "routing/table.hpp"
@@ -23,7 +25,7 @@ struct ExchangeInfo {
     bool durable = false;
     bool auto_delete = false;
     bool internal = false;
-    std::string arguments;  // a field table
+    protocol::SharedTable arguments;
 };
 
 /// What a shard knows of a queue, wherever it lives.
@@ -34,15 +36,17 @@ struct QueueInfo {
     ShardIndex home = 0;
     bool durable = false;
     bool auto_delete = false;
-    ConnectionId owner{};     // of an exclusive queue
-    std::string arguments{};  // a field table
-    Queue* near = nullptr;    // the queue itself, on its home shard
+    ConnectionId owner{};  // of an exclusive queue
+    protocol::SharedTable arguments{};
+    Queue* near = nullptr;  // the queue itself, on its home shard
+    bool closed = false;    // whether it goes is being decided: nothing is sent to it until then
 };
 
 /// A virtual host as one shard sees it.
 struct Vhost {
     std::string name;
     VhostIndex index;
+    std::optional<QueueType> default_queue_type;
     routing::Table routes;
     std::vector<ExchangeInfo> exchanges;  // by routing::ExchangeIndex
 
@@ -50,7 +54,8 @@ struct Vhost {
 };
 
 /// A shard's own copy of what exists: it routes, checks and answers with it, and nobody else reads it.
-/// Changed only by the catalog's change sets, which every shard applies in the same order.
+/// Changed only by the catalog's change sets, which every shard applies in the same order, but for where a
+/// queue lives.
 class View {
   public:
     const Vhost* vhost(std::string_view name) const;
@@ -63,6 +68,8 @@ class View {
     const QueueInfo& queue(routing::QueueIndex place) const { return queues_[place]; }
     /// Null if it is gone.
     const QueueInfo* queue(QueueId id) const;
+    /// How many of them are closed: seldom any.
+    std::size_t closed_queues() const { return closed_queues_; }
     template <class F>
     void each_queue(F visit) const {
         for (const QueueInfo& info : queues_)
@@ -75,8 +82,16 @@ class View {
     /// Changes whenever a route, a permission or anything else that a publish depends on may have changed.
     std::uint64_t generation() const { return generation_; }
 
+    /// About how many octets of memory exchanges, queues and bindings take in the views of so many shards,
+    /// and in the queues themselves while they are empty.
+    std::size_t octets(std::size_t shards) const;
+
+    /// What the last change has left to be tidied is tidied first. Throws std::bad_alloc with nothing
+    /// changed. That something is deleted, closed or opened again needs no memory.
     void apply(const Change& change);
-    /// Called when a queue of this view becomes the shard's own or ceases to be.
+    /// At most so many bindings of what the last change removed; true when nothing is left.
+    bool tidy(std::size_t most);
+    /// For its shard, when a queue becomes its own or ceases to be, and when one has moved.
     QueueInfo* mutable_queue(QueueId id);
 
   private:
@@ -85,6 +100,8 @@ class View {
     void apply_one(const change::DeclareExchange&);
     void apply_one(const change::DeleteExchange&);
     void apply_one(const change::DeclareQueue&);
+    void apply_one(const change::CloseQueue&);
+    void apply_one(const change::ReopenQueue&);
     void apply_one(const change::DeleteQueue&);
     void apply_one(const change::Bind&);
     void apply_one(const change::Unbind&);
@@ -92,7 +109,12 @@ class View {
     std::vector<std::unique_ptr<Vhost>> vhosts_;
     std::vector<QueueInfo> queues_;  // by slot of the id
     std::shared_ptr<const auth::Access> access_ = std::make_shared<auth::Access>();
+    routing::Table* untidy_ = nullptr;  // that still has bindings of what was removed last
+    std::size_t closed_queues_ = 0;
     std::uint64_t generation_ = 1;
+    std::size_t queue_count_ = 0, exchange_count_ = 0;
+    std::size_t name_octets_ = 0;   // of both
+    std::size_t table_octets_ = 0;  // of their arguments, which all views share
 };
 
 /// The destination of a binding, if it exists.

@@ -131,21 +131,32 @@ Result<> Channel::publish(std::string_view exchange, std::string_view routing_ke
         ++published_;
         ++outstanding_;
     }
-    return output.size() < flush_at ? Result<>{} : connection_.flush();
+    return output.size() < flush_at ? Result<>{} : flush();
+}
+
+Result<> Channel::flush() {
+    return without_value(connection_.flush(true));
 }
 
 Result<> Channel::await_confirms(std::size_t limit) {
     Deadline deadline = Clock::now() + connection_.patience();
     for (std::size_t before = outstanding_; outstanding_ > limit;) {
-        const auto waited = pump(deadline);
+        const auto waited = pump(deadline, true);
         if (!waited) return std::unexpected(waited.error());
-        if (outstanding_ < before) {  // patience is for a broker that does nothing at all
+        if (*waited == Connection::Wait::interrupted) return std::unexpected(interruption());
+        if (outstanding_ < before || connection_.blocked()) {  // patience is for one that does nothing at all
             before = outstanding_;
             deadline = Clock::now() + connection_.patience();
         } else if (*waited == Connection::Wait::deadline) {
             return failure(fmt::format("the broker did not confirm {} messages in time", outstanding_));
         }
     }
+    return {};
+}
+
+Result<> Channel::settle(Deadline deadline) {
+    while (outstanding_ > 0 && Clock::now() < deadline)
+        if (const auto waited = pump(deadline); !waited) return std::unexpected(waited.error());
     return {};
 }
 

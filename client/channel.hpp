@@ -59,11 +59,16 @@ class Channel {
     /// `properties` in wire form. May stay in memory until the next call that waits, or flush().
     Result<> publish(std::string_view exchange, std::string_view routing_key, std::string_view properties,
                      std::string_view body, bool mandatory = false);
-    Result<> flush() { return connection_.flush(); }
-    /// Waits until at most `limit` publishes are unconfirmed.
+    Result<> flush();
+    /// Waits until at most `limit` publishes are unconfirmed; for ever while the broker says that it is
+    /// blocked.
     Result<> await_confirms(std::size_t limit = 0);
+    /// The same until the deadline at most, whether or not somebody has interrupted the connection.
+    Result<> settle(Deadline deadline);
     /// Looks after the connection until the deadline; false when it was interrupted.
     Result<bool> idle_until(Deadline deadline);
+    /// Since select_confirms().
+    std::uint64_t published() const { return published_; }
     std::size_t unconfirmed() const { return outstanding_; }
     /// Publishes that the broker refused (basic.nack).
     std::uint64_t refused() const { return refused_; }

@@ -1,36 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
 #include "client/channel.hpp"
+#include "client/command_line.hpp"
 #include "client/connection.hpp"
 
 namespace trilby::client {
 
-/// Why a command ends: a sentence that says what to do, and the exit code that goes with it.
-struct Failed {
-    enum class Kind { trouble = 1, usage = 2 } kind;
-    std::string sentence;
-};
-
-using Done = std::expected<void, Failed>;
-
-inline std::unexpected<Failed> trouble(std::string sentence) {
-    return std::unexpected(Failed{Failed::Kind::trouble, std::move(sentence)});
-}
-inline std::unexpected<Failed> usage(std::string sentence) {
-    return std::unexpected(Failed{Failed::Kind::usage, std::move(sentence)});
-}
+inline constexpr std::string_view default_exchange = "amq.topic";
 
 /// What every client command needs to know of the broker.
 struct BrokerOptions {
     std::string url = std::string(Url::default_text);
-    std::string exchange = "amq.topic";
 
     void add_to(CLI::App& command);
     /// `error` as a sentence for the person at the terminal.
@@ -42,14 +29,17 @@ struct Session {
     std::unique_ptr<Connection> connection;
     Channel* channel;
 
-    static std::expected<Session, Failed> open(const BrokerOptions& options, std::string name);
+    /// For `trilby COMMAND`, which says so when the broker is blocked.
+    static std::expected<Session, Failed> open(const BrokerOptions& options, const std::string& command);
 };
 
-/// Prints the sentence, if there is one; the exit code.
-int report(const Done& done);
+void add_exchange_option(CLI::App& command, std::string& exchange);
 
-void add_publish_command(CLI::App& app, int& exit_code);
-void add_subscribe_command(CLI::App& app, int& exit_code);
-void add_replay_command(CLI::App& app, int& exit_code);
+/// What a command says when the broker stops to take messages, or takes them again.
+void say_blocked(std::string_view command, const std::optional<std::string>& reason);
+
+void add_publish_command(CommandLine& commands);
+void add_subscribe_command(CommandLine& commands);
+void add_replay_command(CommandLine& commands);
 
 }  // namespace trilby::client

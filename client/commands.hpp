@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "client/command_line.hpp"
 
 namespace trilby::client {
 
-/// Adds `publish`, `subscribe` and `replay`. The one that is chosen runs while `app` parses, and leaves the
-/// exit code: 0, 1 when something failed, 2 for a usage error. What went wrong is one sentence on standard
-/// error.
-void add_client_commands(CLI::App& app, int& exit_code);
+/// Adds `publish`, `subscribe` and `replay`.
+void add_client_commands(CommandLine& commands);
 
 }  // namespace trilby::client

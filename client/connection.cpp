@@ -29,6 +29,7 @@ std::string client_properties(const std::string& name) {
                                          .boolean("basic.nack", true)
                                          .boolean("publisher_confirms", true)
                                          .boolean("consumer_cancel_notify", true)
+                                         .boolean("connection.blocked", true)
                                          .take();
     return protocol::TableBuilder()
         .string("product", "Trilby client")
@@ -123,7 +124,8 @@ Connection::Bare Connection::release() && {
     return {std::move(socket_), input_.substr(input_at_), frame_max_};
 }
 
-Result<> Connection::flush() {
+Result<Connection::Flushed> Connection::flush(bool interruptible) {
+    auto flushed = Flushed::alone;
     std::size_t sent = 0;
     while (sent < output_.size()) {
         const auto some = socket_.send_some(std::string_view(output_).substr(sent));
@@ -133,48 +135,73 @@ Result<> Connection::flush() {
             last_sent_ = Clock::now();
             continue;
         }
-        // A broker that does not take our bytes may be waiting for us to take its own.
-        const auto ready = socket_.wait(Clock::now() + std::chrono::seconds(1), true, -1);
+        // A broker that does not take our bytes may be waiting for us to take its own, or may have said why.
+        const auto ready =
+            socket_.wait(Clock::now() + std::chrono::seconds(1), true, interruptible ? interrupt_ : -1);
+        if (ready.interrupted) {
+            output_.erase(0, sent);
+            return std::unexpected(interruption());
+        }
         if (ready.readable) {
             const auto got = socket_.receive_some(input_);
             if (!got) return std::unexpected(got.error());
             if (*got > 0) last_received_ = Clock::now();
+            for (;;) {
+                const auto handled = handle_frame();
+                if (!handled) return std::unexpected(handled.error());
+                if (!*handled) break;
+                flushed = Flushed::and_handled_frames;
+            }
+        } else if (!ready.writable && blocked_) {
+            if (silent_for_too_long()) return silence();
         } else if (!ready.writable &&
                    Clock::now() > last_sent_ + std::max(options_.patience, 2 * heartbeat_)) {
             return failure("the broker takes no more bytes");
         }
     }
     output_.clear();
-    return {};
+    return flushed;
+}
+
+bool Connection::silent_for_too_long() const {
+    return heartbeat_.count() != 0 && Clock::now() > last_received_ + 2 * heartbeat_;
+}
+
+std::unexpected<Error> Connection::silence() const {
+    return failure(fmt::format("nothing came from the broker for {} seconds", 2 * heartbeat_.count()));
 }
 
 Result<> Connection::tick() {
     if (heartbeat_.count() == 0) return {};
-    const auto now = Clock::now();
-    if (now > last_received_ + 2 * heartbeat_)
-        return failure(fmt::format("nothing came from the broker for {} seconds", 2 * heartbeat_.count()));
-    if (now < last_sent_ + heartbeat_ / 2) return {};
+    if (silent_for_too_long()) return silence();
+    if (Clock::now() < last_sent_ + heartbeat_ / 2) return {};
     protocol::append_heartbeat(output_);
-    return flush();
+    if (auto flushed = flush(false); !flushed) return std::unexpected(flushed.error());
+    return {};
+}
+
+Result<bool> Connection::handle_frame() {
+    const std::string_view unread = std::string_view(input_).substr(input_at_);
+    if (unread.size() < protocol::frame_overhead) return false;
+    const auto head = protocol::read_frame_head(unread.data());
+    if (head.size > frame_max_) return failure("the broker sent a frame larger than was agreed");
+    const std::size_t whole = head.size + protocol::frame_overhead;
+    if (unread.size() < whole) return false;
+    if (unread[whole - 1] != protocol::frame_end) return failure("the broker sent a frame without its end");
+    input_at_ += whole;
+    if (auto done = dispatch(head, unread.substr(7, head.size)); !done) return std::unexpected(done.error());
+    return true;
 }
 
 Result<Connection::Wait> Connection::pump(Deadline deadline, bool interruptible) {
-    if (auto flushed = flush(); !flushed) return std::unexpected(flushed.error());
+    const auto flushed = flush(interruptible);
+    if (!flushed && flushed.error().interrupted) return Wait::interrupted;
+    if (!flushed) return std::unexpected(flushed.error());
+    if (*flushed == Flushed::and_handled_frames) return Wait::frame;
     for (;;) {
-        const std::string_view unread = std::string_view(input_).substr(input_at_);
-        if (unread.size() >= protocol::frame_overhead) {
-            const auto head = protocol::read_frame_head(unread.data());
-            if (head.size > frame_max_) return failure("the broker sent a frame larger than was agreed");
-            const std::size_t whole = head.size + protocol::frame_overhead;
-            if (unread.size() >= whole) {
-                if (unread[whole - 1] != protocol::frame_end)
-                    return failure("the broker sent a frame without its end");
-                input_at_ += whole;
-                if (auto done = dispatch(head, unread.substr(7, head.size)); !done)
-                    return std::unexpected(done.error());
-                return Wait::frame;
-            }
-        }
+        const auto handled = handle_frame();
+        if (!handled) return std::unexpected(handled.error());
+        if (*handled) return Wait::frame;
         input_.erase(0, input_at_);
         input_at_ = 0;
 
@@ -183,10 +210,7 @@ Result<Connection::Wait> Connection::pump(Deadline deadline, bool interruptible)
         const auto ready = socket_.wait(until, false, interruptible ? interrupt_ : -1);
         if (ready.readable) {
             const auto got = socket_.receive_some(input_);
-            if (!got) {
-                // Told apart for the person at the terminal: an old broker drops the socket where it refuses.
-                return std::unexpected(got.error());
-            }
+            if (!got) return std::unexpected(got.error());
             if (*got > 0) last_received_ = Clock::now();
             continue;
         }
@@ -217,12 +241,26 @@ Result<> Connection::dispatch(const protocol::FrameHead& head, std::string_view 
     return {};
 }
 
+void Connection::set_blocked(std::optional<std::string> reason) {
+    if (reason == blocked_) return;
+    blocked_ = std::move(reason);
+    if (on_blocked_) on_blocked_();
+}
+
 Result<> Connection::connection_method(const protocol::Method& method) {
     if (const auto* close = std::get_if<protocol::connection::Close>(&method)) {
         const Error why{close->reply_code, std::string(close->reply_text)};
         protocol::append_method(output_, 0, protocol::connection::CloseOk{});
-        (void)flush();  // the peer may be gone already, and `why` says more than that
+        (void)flush(false);  // the peer may be gone already, and `why` says more than that
         return std::unexpected(why);
+    }
+    if (const auto* blocked = std::get_if<protocol::connection::Blocked>(&method)) {
+        set_blocked(std::string(blocked->reason));
+        return {};
+    }
+    if (std::holds_alternative<protocol::connection::Unblocked>(method)) {
+        set_blocked(std::nullopt);
+        return {};
     }
     reply_ = std::make_unique<protocol::Method>(method);
     return {};

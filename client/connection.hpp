@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,8 +43,15 @@ class Connection {
 
     Result<> close();
 
-    /// A descriptor that ends waits for deliveries as soon as it is readable; -1 for none.
+    /// A descriptor that ends, as soon as it is readable, what waits for deliveries, for confirms, or for the
+    /// broker to take what is published; -1 for none.
     void interrupt_with(int descriptor) { interrupt_ = descriptor; }
+
+    /// Why the broker takes no messages at present, in its own words. While there is a reason nothing that
+    /// waits for the broker to take or confirm messages runs out of patience.
+    const std::optional<std::string>& blocked() const { return blocked_; }
+    /// Called when that changes.
+    void on_blocked(std::function<void()> changed) { on_blocked_ = std::move(changed); }
 
     std::uint32_t frame_max() const { return frame_max_; }
     std::chrono::seconds patience() const { return options_.patience; }
@@ -66,14 +75,21 @@ class Connection {
 
     // What channels write; leaves with flush().
     std::string& output() { return output_; }
-    Result<> flush();
+    enum class Flushed { alone, and_handled_frames };
+    /// Handles frames when the broker takes nothing before it has got rid of its own.
+    Result<Flushed> flush(bool interruptible);
 
-    /// Handles at most one frame and flushes before it waits. What a frame's views point at lasts until the
-    /// next call.
+    /// Flushes, and handles at least one frame if any comes in time. What a frame's views point at lasts
+    /// until the next call.
     Result<Wait> pump(Deadline deadline, bool interruptible);
 
+    /// False: no whole frame is there.
+    Result<bool> handle_frame();
     Result<> dispatch(const protocol::FrameHead& head, std::string_view payload);
     Result<> connection_method(const protocol::Method& method);
+    void set_blocked(std::optional<std::string> reason);
+    bool silent_for_too_long() const;
+    std::unexpected<Error> silence() const;
     Result<> tick();
 
     template <class Reply>
@@ -89,6 +105,8 @@ class Connection {
     std::string output_;
     Deadline last_sent_, last_received_;
     int interrupt_ = -1;
+    std::optional<std::string> blocked_;
+    std::function<void()> on_blocked_;
     // The last reply on channel 0; its views point into input_.
     std::unique_ptr<protocol::Method> reply_;
     std::map<std::uint16_t, std::unique_ptr<Channel>> channels_;

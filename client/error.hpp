@@ -12,6 +12,7 @@ namespace trilby::client {
 struct Error {
     std::uint16_t code = 0;
     std::string text;
+    bool interrupted = false;  // somebody has asked to end it; the connection may be used further
 };
 
 template <class T = void>
@@ -19,6 +20,10 @@ using Result = std::expected<T, Error>;
 
 inline std::unexpected<Error> failure(std::string text, std::uint16_t code = 0) {
     return std::unexpected(Error{code, std::move(text)});
+}
+
+inline Error interruption() {
+    return {.code = 0, .text = "interrupted", .interrupted = true};
 }
 
 }  // namespace trilby::client

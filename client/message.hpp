@@ -9,7 +9,9 @@ namespace trilby::client {
 /// A message as it came from the broker; everything owned. `properties` are in wire form
 /// (protocol/properties.hpp).
 struct Message {
-    std::string exchange, routing_key, properties, body;
+    std::string exchange{}, routing_key{}, properties{}, body{};
+
+    bool operator==(const Message&) const = default;
 };
 
 struct Delivery {

@@ -1,256 +1,295 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/message_json.hpp"
 
-#include <bit>
-#include <cmath>
 #include <iterator>
-#include <optional>
+#include <limits>
 
 #include <fmt/format.h>
 
-#include "protocol/bytes.hpp"
+#include "client/base64.hpp"
+#include "client/printable.hpp"
+#include "json/table.hpp"
+#include "json/text.hpp"
 #include "protocol/field_table.hpp"
 #include "protocol/properties.hpp"
 
 namespace trilby::client {
-
-using protocol::ArrayView;
-using protocol::Properties;
-using protocol::TableView;
-using protocol::ValueView;
-
 namespace {
 
-constexpr std::uint8_t persistent = 2;
+using protocol::Properties;
+using protocol::TableView;
+using simdjson::dom::element;
 
-using Bytes = std::expected<std::string, std::string>;
+/// A property that is text, and what it is called here.
+struct TextField {
+    std::string_view name;
+    std::optional<std::string_view> Properties::*property;
+};
+constexpr TextField text_fields[] = {{"id", &Properties::message_id},
+                                     {"content_type", &Properties::content_type},
+                                     {"content_encoding", &Properties::content_encoding},
+                                     {"correlation_id", &Properties::correlation_id},
+                                     {"reply_to", &Properties::reply_to},
+                                     {"expiration", &Properties::expiration},
+                                     {"type", &Properties::type},
+                                     {"user_id", &Properties::user_id},
+                                     {"app_id", &Properties::app_id},
+                                     {"cluster_id", &Properties::cluster_id}};
 
-template <class Number>
-std::string big_endian(Number number) {
-    std::string bytes;
-    protocol::Writer(bytes).long_long(std::bit_cast<std::uint64_t>(number));
-    return bytes;
+// What a line that does not name them stands for; who wants a message without them writes null.
+constexpr std::string_view default_content_type = "application/json";
+constexpr std::string_view default_content_encoding = "utf-8";
+constexpr std::uint8_t default_delivery_mode = 2;  // persistent
+
+bool has_default(std::string_view name) {
+    return name == "content_type" || name == "content_encoding";
 }
 
-struct Value {
-    char type;
-    std::string payload;  // as ValueView::bytes
+class Line {
+  public:
+    void field(std::string_view name) {
+        out_.push_back(out_.empty() ? '{' : ',');
+        json::append_string(out_, name);
+        out_.push_back(':');
+    }
+    void text(std::string_view name, std::string_view octets) {
+        field(name);
+        json::append_string(out_, octets);
+    }
+    void raw(std::string_view name, std::string_view json) {
+        field(name);
+        out_ += json;
+    }
+    void number(std::string_view name, std::uint64_t value) { raw(name, fmt::format("{}", value)); }
+    void truth(std::string_view name, bool value) { raw(name, value ? "true" : "false"); }
+
+    std::string take() && { return std::move(out_) + "}"; }
+
+  private:
+    std::string out_;
 };
 
-Bytes array_from_json(simdjson::dom::array items);
-
-std::expected<Value, std::string> value_from_json(simdjson::dom::element value) {
-    using enum simdjson::dom::element_type;
-    switch (value.type()) {
-        case STRING: return Value{'S', std::string(value.get_string().value_unsafe())};
-        case BOOL: return Value{'t', std::string(1, value.get_bool().value_unsafe() ? '\1' : '\0')};
-        case INT64: return Value{'l', big_endian(value.get_int64().value_unsafe())};
-        case DOUBLE: return Value{'d', big_endian(value.get_double().value_unsafe())};
-        case NULL_VALUE: return Value{'V', {}};
-        case UINT64:
-            return std::unexpected(
-                fmt::format("{} does not fit in 64 bits with a sign", simdjson::minify(value)));
-        case OBJECT: {
-            auto table = headers_from_json(value.get_object().value_unsafe());
-            if (!table) return std::unexpected(table.error());
-            return Value{'F', std::move(*table)};
-        }
-        case ARRAY: {
-            auto array = array_from_json(value.get_array().value_unsafe());
-            if (!array) return std::unexpected(array.error());
-            return Value{'A', std::move(*array)};
-        }
-    }
-    return std::unexpected("it is of an unknown kind");
+/// The body as a JSON value without white space; nothing: it is none, or none that a line can hold.
+std::optional<std::string> as_json(std::string_view body) {
+    constexpr std::size_t deepest = 512;  // the line is deeper, and the parser that reads it has a limit
+    simdjson::dom::parser parser;
+    element value;
+    if (parser.allocate(body.size(), deepest) != simdjson::SUCCESS ||
+        parser.parse(body.data(), body.size()).get(value) != simdjson::SUCCESS)
+        return std::nullopt;
+    std::string json = simdjson::minify(value);
+    return is_printable(json) ? std::optional(std::move(json)) : std::nullopt;
 }
 
-Bytes array_from_json(simdjson::dom::array items) {
-    protocol::ArrayBuilder array;
-    for (const auto item : items) {
-        const auto value = value_from_json(item);
-        if (!value) return std::unexpected(value.error());
-        array.value(ValueView{value->type, value->payload});
-    }
-    return array.take();
-}
-
-std::optional<std::string_view> text_field(simdjson::dom::object fields, std::string_view name) {
-    std::string_view text;
-    if (fields.at_key(name).get_string().get(text) != simdjson::SUCCESS) return std::nullopt;
-    return text;
-}
-
-void append_json_value(std::string& out, const ValueView& value);
-
-void append_json_table(std::string& out, TableView table) {
-    std::string_view separator;
-    out.push_back('{');
-    for (const auto& field : table) {
-        out += separator;
-        separator = ",";
-        append_json_string(out, field.name);
-        out.push_back(':');
-        append_json_value(out, field.value);
-    }
-    out.push_back('}');
-}
-
-void append_json_text(std::string& out, std::string_view text) {
-    if (simdjson::validate_utf8(text.data(), text.size()))
-        append_json_string(out, text);
+/// JSON for who looks into it, and beside it the octets unless a reader gets them from the JSON.
+void append_body(Line& line, std::string_view body) {
+    const auto json = as_json(body);
+    if (json) line.raw("body", *json);
+    if (json == body) return;
+    if (simdjson::validate_utf8(body.data(), body.size()))
+        line.text("body_text", body);
     else
-        append_json_string(out, base64(text));
+        line.text("body_base64", base64(body));
 }
 
-void append_json_value(std::string& out, const ValueView& value) {
-    if (const auto seconds = value.as_timestamp()) {
-        fmt::format_to(std::back_inserter(out), "{}", *seconds);
-    } else if (const auto text = value.as_string()) {
-        append_json_text(out, *text);
-    } else if (const auto number = value.as_integer()) {
-        fmt::format_to(std::back_inserter(out), "{}", *number);
-    } else if (const auto truth = value.as_boolean()) {
-        out += *truth ? "true" : "false";
-    } else if (const auto real = value.as_double(); real && std::isfinite(*real)) {
-        fmt::format_to(std::back_inserter(out), "{}", *real);
-    } else if (const auto table = value.as_table()) {
-        append_json_table(out, *table);
-    } else if (const auto array = value.as_array()) {
-        std::string_view separator;
-        out.push_back('[');
-        for (const auto& item : *array) {
-            out += separator;
-            separator = ",";
-            append_json_value(out, item);
-        }
-        out.push_back(']');
-    } else {
-        out += "null";
+void append_properties(Line& line, std::string_view wire) {
+    const auto properties = protocol::decode_properties(wire);
+    if (!properties || protocol::encode_properties(*properties) != wire) {
+        line.text("properties_base64", base64(wire));
+        return;
     }
+    if (properties->headers) {
+        std::string headers;
+        json::append_table(headers, *properties->headers);
+        line.raw("headers", headers);
+        if (const std::string types = json::types_of(*properties->headers); !types.empty())
+            line.raw("header_types", types);
+    } else {
+        line.raw("headers", "null");
+    }
+    for (const auto& [name, property] : text_fields) {
+        if (const auto& text = (*properties).*property)
+            line.text(name, *text);
+        else if (has_default(name))
+            line.raw(name, "null");
+    }
+    if (properties->delivery_mode)
+        line.number("delivery_mode", *properties->delivery_mode);
+    else
+        line.raw("delivery_mode", "null");
+    if (properties->priority) line.number("priority", *properties->priority);
+    if (properties->timestamp) line.number("timestamp", *properties->timestamp);
+}
+
+void append_holders(Line& line, const std::vector<HeldBy>& holders) {
+    std::string list = "[";
+    for (const HeldBy& holder : holders) {
+        Line entry;
+        entry.text("queue", holder.queue);
+        entry.number("deliveries", holder.deliveries);
+        if (list.size() > 1) list += ',';
+        list += std::move(entry).take();
+    }
+    line.raw("queues", list + "]");
+}
+
+/// Reads the fields of a line. The first thing that is wrong is remembered.
+class Fields {
+  public:
+    explicit Fields(simdjson::dom::object object) : object_(object) {}
+
+    std::optional<element> any(std::string_view name) const {
+        element found;
+        if (object_.at_key(name).get(found) != simdjson::SUCCESS) return std::nullopt;
+        return found;
+    }
+    bool has(std::string_view name) const { return any(name).has_value(); }
+    /// Nothing: it is not there, or null.
+    std::optional<element> value(std::string_view name) const {
+        const auto found = any(name);
+        return found && !found->is_null() ? found : std::nullopt;
+    }
+
+    std::optional<std::string> text(std::string_view name) {
+        const auto found = value(name);
+        if (!found) return std::nullopt;
+        std::string_view text;
+        if (found->get_string().get(text) != simdjson::SUCCESS) {
+            wrong(fmt::format("its \"{}\" is no string", name));
+            return std::nullopt;
+        }
+        return json::octets_of(text);
+    }
+    std::optional<std::string> short_text(std::string_view name) {
+        auto found = text(name);
+        if (found && found->size() > 255) wrong(fmt::format("its \"{}\" is longer than 255 bytes", name));
+        return found;
+    }
+    template <class Number>
+    std::optional<Number> number(std::string_view name) {
+        const auto found = value(name);
+        if (!found) return std::nullopt;
+        std::uint64_t number = 0;
+        if (found->get_uint64().get(number) != simdjson::SUCCESS ||
+            number > std::numeric_limits<Number>::max()) {
+            wrong(fmt::format("its \"{}\" is no whole number from 0 to {}", name,
+                              std::numeric_limits<Number>::max()));
+            return std::nullopt;
+        }
+        return static_cast<Number>(number);
+    }
+    std::optional<std::string> octets(std::string_view name) {
+        const auto found = text(name);
+        if (!found) return std::nullopt;
+        auto decoded = from_base64(*found);
+        if (!decoded) wrong(fmt::format("its \"{}\" is no base64", name));
+        return decoded;
+    }
+
+    void wrong(std::string why) {
+        if (why_.empty()) why_ = std::move(why);
+    }
+    const std::string& why() const { return why_; }
+
+  private:
+    simdjson::dom::object object_;
+    std::string why_;
+};
+
+std::string body_of(Fields& fields) {
+    if (auto text = fields.text("body_text")) return std::move(*text);
+    if (auto octets = fields.octets("body_base64")) return std::move(*octets);
+    if (const auto json = fields.any("body")) return simdjson::minify(*json);
+    fields.wrong("it has no \"body\"");
+    return {};
+}
+
+/// The raw header table; nothing: the message has none.
+std::optional<std::string> headers_of(Fields& fields) {
+    const auto headers = fields.value("headers");
+    if (!headers && fields.has("headers")) return std::nullopt;  // null
+    if (!headers) return std::string();
+    simdjson::dom::object object;
+    if (headers->get_object().get(object) != simdjson::SUCCESS) {
+        fields.wrong("its \"headers\" are no JSON object");
+        return std::nullopt;
+    }
+    auto table = json::to_table(object, fields.value("header_types"));
+    if (!table) {
+        fields.wrong("among its \"headers\" " + table.error());
+        return std::nullopt;
+    }
+    return std::move(*table);
+}
+
+std::string properties_of(Fields& fields) {
+    if (auto raw = fields.octets("properties_base64")) return std::move(*raw);
+    Properties properties;
+    const auto headers = headers_of(fields);
+    if (headers) properties.headers = TableView(*headers);
+    std::optional<std::string> texts[std::size(text_fields)];
+    for (std::size_t i = 0; i < std::size(text_fields); ++i) {
+        texts[i] = fields.short_text(text_fields[i].name);
+        if (texts[i]) properties.*text_fields[i].property = *texts[i];
+    }
+    if (!fields.has("content_type")) properties.content_type = default_content_type;
+    if (!fields.has("content_encoding")) properties.content_encoding = default_content_encoding;
+    properties.delivery_mode = fields.number<std::uint8_t>("delivery_mode");
+    if (!fields.has("delivery_mode")) properties.delivery_mode = default_delivery_mode;
+    properties.priority = fields.number<std::uint8_t>("priority");
+    properties.timestamp = fields.number<std::uint64_t>("timestamp");
+    return protocol::encode_properties(properties);
+}
+
+std::vector<std::string> queues_of(Fields& fields) {
+    std::vector<std::string> queues;
+    simdjson::dom::array list;
+    const auto value = fields.value("queues");
+    if (!value) return queues;
+    if (value->get_array().get(list) != simdjson::SUCCESS) {
+        fields.wrong("its \"queues\" are no list");
+        return queues;
+    }
+    for (const element entry : list) {
+        std::string_view queue;
+        if (entry["queue"].get_string().get(queue) != simdjson::SUCCESS) {
+            fields.wrong("its \"queues\" are not all objects with a \"queue\"");
+            return queues;
+        }
+        queues.push_back(json::octets_of(queue));
+        if (queues.back().size() > 255) fields.wrong("the name of a queue is longer than 255 bytes");
+    }
+    return queues;
 }
 
 }  // namespace
 
-Bytes headers_from_json(simdjson::dom::object fields) {
-    protocol::TableBuilder table;
-    for (const auto& [name, field] : fields) {
-        if (name.size() > 255) return std::unexpected("the name of a header is longer than 255 bytes");
-        const auto value = value_from_json(field);
-        if (!value)
-            return std::unexpected(fmt::format("header '{}' cannot be sent: {}", name, value.error()));
-        table.value(name, ValueView{value->type, value->payload});
-    }
-    return table.take();
+std::string message_to_json(const MessageView& message, const Circumstances& circumstances) {
+    Line line;
+    line.text("topic", message.routing_key);
+    line.text("exchange", message.exchange);
+    append_body(line, message.body);
+    append_properties(line, message.properties);
+    if (circumstances.redelivered) line.truth("redelivered", *circumstances.redelivered);
+    if (circumstances.virtual_host) line.text("vhost", *circumstances.virtual_host);
+    if (!circumstances.held_by.empty()) append_holders(line, circumstances.held_by);
+    return std::move(line).take();
 }
 
-std::expected<Outgoing, std::string> outgoing_from_json(simdjson::dom::element line) {
-    simdjson::dom::object fields;
-    if (line.get_object().get(fields) != simdjson::SUCCESS) return std::unexpected("it is no JSON object");
-    const auto topic = text_field(fields, "topic");
-    if (!topic) return std::unexpected("it has no \"topic\" that is a string");
-    if (topic->size() > 255) return std::unexpected("its topic is longer than 255 bytes");
-
-    Outgoing outgoing{.topic = std::string(*topic), .properties = {}, .body = {}};
-    if (simdjson::dom::element body; fields.at_key("body").get(body) == simdjson::SUCCESS)
-        outgoing.body = simdjson::minify(body);
-    else if (const auto text = text_field(fields, "body_text"))
-        outgoing.body = *text;
-    else
-        return std::unexpected("it has no \"body\"");
-
-    std::string headers;
-    if (simdjson::dom::element value;
-        fields.at_key("headers").get(value) == simdjson::SUCCESS && !value.is_null()) {
-        simdjson::dom::object object;
-        if (value.get_object().get(object) != simdjson::SUCCESS)
-            return std::unexpected("its \"headers\" are no JSON object");
-        auto table = headers_from_json(object);
-        if (!table) return std::unexpected(table.error());
-        headers = std::move(*table);
-    }
-    const auto id = text_field(fields, "id");
-    if (id && id->size() > 255) return std::unexpected("its id is longer than 255 bytes");
-    outgoing.properties = protocol::encode_properties(Properties{.content_type = "application/json",
-                                                                 .content_encoding = "utf-8",
-                                                                 .headers = TableView(headers),
-                                                                 .delivery_mode = persistent,
-                                                                 .message_id = id});
+std::expected<Outgoing, std::string> outgoing_from_json(element line) {
+    simdjson::dom::object object;
+    if (line.get_object().get(object) != simdjson::SUCCESS) return std::unexpected("it is no JSON object");
+    Fields fields(object);
+    const auto topic = fields.short_text("topic");
+    if (!topic) fields.wrong("it has no \"topic\"");
+    Outgoing outgoing{.exchange = fields.short_text("exchange"),
+                      .topic = topic.value_or(""),
+                      .properties = properties_of(fields),
+                      .body = body_of(fields),
+                      .virtual_host = fields.text("vhost"),
+                      .queues = queues_of(fields)};
+    if (!fields.why().empty()) return std::unexpected(fields.why());
     return outgoing;
-}
-
-std::string delivery_to_json(const Delivery& delivery) {
-    const Message& message = delivery.message;
-    const Properties properties = protocol::decode_properties(message.properties).value_or(Properties{});
-    std::string out;
-    const auto field = [&out](std::string_view name) {
-        out.push_back(out.empty() ? '{' : ',');
-        append_json_string(out, name);
-        out.push_back(':');
-    };
-    const auto text = [&](std::string_view name, const std::optional<std::string_view>& value) {
-        if (!value) return;
-        field(name);
-        append_json_text(out, *value);
-    };
-    text("topic", message.routing_key);
-    field("headers");
-    append_json_table(out, properties.headers.value_or(TableView{}));
-
-    simdjson::dom::parser parser;
-    if (simdjson::dom::element body; parser.parse(message.body).get(body) == simdjson::SUCCESS) {
-        field("body");
-        out += simdjson::minify(body);
-    } else {
-        const bool readable = simdjson::validate_utf8(message.body.data(), message.body.size());
-        field(readable ? "body_text" : "body_base64");
-        append_json_text(out, message.body);
-    }
-    text("id", properties.message_id);
-    text("exchange", message.exchange);
-    text("content_type", properties.content_type);
-    text("content_encoding", properties.content_encoding);
-    text("correlation_id", properties.correlation_id);
-    text("reply_to", properties.reply_to);
-    text("type", properties.type);
-    text("user_id", properties.user_id);
-    text("app_id", properties.app_id);
-    if (properties.timestamp) {
-        field("timestamp");
-        fmt::format_to(std::back_inserter(out), "{}", *properties.timestamp);
-    }
-    field("redelivered");
-    out += delivery.redelivered ? "true" : "false";
-    out.push_back('}');
-    return out;
-}
-
-std::string delivery_to_text(const Delivery& delivery, const Palette& palette) {
-    const Message& message = delivery.message;
-    const Properties properties = protocol::decode_properties(message.properties).value_or(Properties{});
-    std::string out;
-    const auto line = [&](std::string_view name, std::string_view value) {
-        fmt::format_to(std::back_inserter(out), "  {}{}{} {}\n", palette.faint, name, palette.plain,
-                       printable(value));
-    };
-    fmt::format_to(std::back_inserter(out), "{}{}{}{}\n", palette.heading, printable(message.routing_key),
-                   palette.plain, delivery.redelivered ? " (delivered before)" : "");
-    if (properties.message_id) line("id:", *properties.message_id);
-    for (const auto& header : properties.headers.value_or(TableView{})) {
-        std::string value;
-        append_json_value(value, header.value);
-        line(printable(fmt::format("{}:", header.name)), value);
-    }
-    simdjson::dom::parser parser;
-    simdjson::dom::element body;
-    out += "  ";
-    if (parser.parse(message.body).get(body) == simdjson::SUCCESS)
-        append_readable_json(out, body, 2, palette);
-    else if (simdjson::validate_utf8(message.body.data(), message.body.size()))
-        out += printable(message.body);
-    else
-        fmt::format_to(std::back_inserter(out), "({} bytes that are no text)", message.body.size());
-    out += "\n\n";
-    return out;
 }
 
 }  // namespace trilby::client

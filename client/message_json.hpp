@@ -1,34 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <simdjson.h>
 
-#include "client/json_text.hpp"
-#include "client/message.hpp"
+// A message as one line of JSON: what `trilby subscribe --json` and `trilby journal dump` print and `trilby
+// replay` publishes, octet for octet. docs/commands.md describes it for who writes such lines by hand.
 
 namespace trilby::client {
 
-/// A message ready to be published.
-struct Outgoing {
-    std::string topic, properties, body;
+/// A message where it lies. `properties` are in wire form (protocol/properties.hpp).
+struct MessageView {
+    std::string_view exchange, routing_key, properties, body;
 };
 
-/// Appends a JSON object's fields to a header table: strings, whole numbers, booleans, null, doubles, objects
-/// and arrays. Raw table bytes; the error says what a field table cannot hold.
-std::expected<std::string, std::string> headers_from_json(simdjson::dom::object fields);
+/// A queue that holds a message.
+struct HeldBy {
+    std::string queue;
+    std::uint32_t deliveries = 0;  // so far
+};
 
-/// The line of a message file: topic, headers, body (any JSON value) and id. The message is persistent JSON.
+/// What is known of a message besides itself, and is not published again.
+struct Circumstances {
+    std::optional<bool> redelivered{};
+    std::optional<std::string> virtual_host{};
+    std::vector<HeldBy> held_by{};
+};
+
+/// Without the end of the line. Nothing in it steers a terminal.
+std::string message_to_json(const MessageView& message, const Circumstances& circumstances);
+
+/// A message ready to be published, and where it was before.
+struct Outgoing {
+    std::optional<std::string> exchange;  // none: it is not said
+    std::string topic, properties, body;
+    std::optional<std::string> virtual_host;
+    std::vector<std::string> queues;
+};
+
+/// What message_to_json wrote. Who writes by hand may leave out all but "topic" and "body": such a message is
+/// persistent JSON without headers. The error is the end of a sentence about the line: `it has no "body"`.
 std::expected<Outgoing, std::string> outgoing_from_json(simdjson::dom::element line);
-
-/// The same shape again, on one line without its end, with what else is known of the delivery. A body that is
-/// no JSON stands in body_text, or in body_base64 when it is not even UTF-8.
-std::string delivery_to_json(const Delivery& delivery);
-
-/// For a reader: topic, headers and body in a block that ends with an empty line.
-std::string delivery_to_text(const Delivery& delivery, const Palette& palette);
 
 }  // namespace trilby::client

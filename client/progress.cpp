@@ -8,11 +8,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "client/terminal.hpp"
+
 namespace trilby::client {
 
 Progress::Progress(std::uint64_t total)
     : total_(total),
-      terminal_(isatty(STDERR_FILENO) == 1),
+      terminal_(moves_the_cursor(STDERR_FILENO)),
       started_(Clock::now()),
       next_(started_ + std::chrono::milliseconds(terminal_ ? 100 : 1000)) {}
 
@@ -30,6 +32,7 @@ void Progress::show(std::uint64_t done) {
         text = fmt::format("[{:#<{}}{:>{}}] {}", "", filled, "", width - filled, text);
     }
     // Back to the start of the line and clear what is left of the old one.
+    shown_ = terminal_;
     if (terminal_)
         fmt::print(stderr, "\r{}\033[K", text);
     else
@@ -39,7 +42,12 @@ void Progress::show(std::uint64_t done) {
 
 void Progress::finish(std::uint64_t done) {
     show(done);
-    if (terminal_) fmt::print(stderr, "\n");
+    make_room();
+}
+
+void Progress::make_room() {
+    if (shown_) fmt::print(stderr, "\n");
+    shown_ = false;
 }
 
 }  // namespace trilby::client

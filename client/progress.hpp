@@ -18,12 +18,15 @@ class Progress {
     }
     /// The last word; ends the line.
     void finish(std::uint64_t done);
+    /// Makes room for a line of something else.
+    void make_room();
 
   private:
     void show(std::uint64_t done);
 
     std::uint64_t total_;
     bool terminal_;
+    bool shown_ = false;  // a line that has no end yet
     Clock::time_point started_, next_;
 };
 

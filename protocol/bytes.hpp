@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -155,9 +155,10 @@ class BasicWriter {
         --bits_left_;
     }
 
-    /// At most 255 bytes: the caller has made sure of it.
+    /// At most 255 bytes: the caller has made sure of it. Throws std::length_error if not, for what follows
+    /// would be read as something else.
     void short_string(std::string_view value) {
-        assert(value.size() <= 255);
+        if (value.size() > 255) throw std::length_error("more than 255 octets for a short string");
         octet(static_cast<std::uint8_t>(value.size()));
         sink_.bytes(value);
     }

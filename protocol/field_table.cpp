@@ -4,6 +4,7 @@
 #include <bit>
 #include <cassert>
 #include <charconv>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -219,7 +220,7 @@ void append_value(std::string& out, const ValueView& value) {
 }
 
 TableBuilder& TableBuilder::put(std::string_view name, char type, std::string_view bytes) {
-    assert(name.size() <= 255);
+    if (name.size() > 255) throw std::length_error("more than 255 octets for the name of a field");
     raw_ += static_cast<char>(name.size());
     raw_ += name;
     append_value(raw_, {type, bytes});

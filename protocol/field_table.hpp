@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocol/byte_order.hpp"
 
@@ -154,6 +155,20 @@ class TableView {
             if (field.name == name) return field.value;
         }
         return std::nullopt;
+    }
+    /// The first ones of two names, in one walk.
+    std::pair<std::optional<ValueView>, std::optional<ValueView>> find(std::string_view one,
+                                                                       std::string_view other) const {
+        std::pair<std::optional<ValueView>, std::optional<ValueView>> found;
+        TableField field;
+        const char* const end = raw_.data() + raw_.size();
+        for (const char* at = raw_.data(); at != end;) {
+            at = detail::read_field(at, end, field);
+            if (at == nullptr) break;
+            if (field.name == one && !found.first) found.first = field.value;
+            if (field.name == other && !found.second) found.second = field.value;
+        }
+        return found;
     }
 
   private:

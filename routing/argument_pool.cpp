@@ -32,15 +32,17 @@ ArgumentsId ArgumentPool::find(protocol::TableView arguments) const {
     return find(form, static_cast<std::uint32_t>(hash_bytes(form)));
 }
 
-ArgumentsId ArgumentPool::intern(protocol::TableView arguments) {
-    if (arguments.empty()) return 0;
+ArgumentsId ArgumentPool::intern(const protocol::SharedTable& arguments) {
+    if (arguments.raw().empty()) return 0;
     const std::string form = canonical(arguments);
     const auto hash = static_cast<std::uint32_t>(hash_bytes(form));
     auto id = find(form, hash);
     if (id == none) {
+        index_.make_room();
         if (entries_.end() == 0) entries_.add();  // number 0
         id = entries_.add();
-        entries_[id] = {std::string(arguments.raw()), hash, 0};
+        entries_[id] = {arguments, hash, 0};
+        octets_ += arguments.raw().size();
         index_.insert(hash, id);
     }
     ++entries_[id].users;
@@ -49,6 +51,7 @@ ArgumentsId ArgumentPool::intern(protocol::TableView arguments) {
 
 void ArgumentPool::release(ArgumentsId id) {
     if (id == 0 || --entries_[id].users > 0) return;
+    octets_ -= entries_[id].raw.raw().size();
     index_.erase(entries_[id].hash, id);
     entries_.remove(id);
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "protocol/field_table.hpp"
+#include "protocol/shared_table.hpp"
 #include "routing/flat_table.hpp"
 #include "routing/slab.hpp"
 
@@ -22,17 +23,19 @@ class ArgumentPool {
     static constexpr ArgumentsId none = FlatIndex::none;
 
     /// Adds a user.
-    ArgumentsId intern(protocol::TableView arguments);
+    ArgumentsId intern(const protocol::SharedTable& arguments);
     void release(ArgumentsId id);
     ArgumentsId find(protocol::TableView arguments) const;  ///< or none
+    /// Of all tables.
+    std::size_t octets() const { return octets_; }
     /// As first given. Stays until the last user has released it.
     protocol::TableView get(ArgumentsId id) const {
-        return id == 0 ? protocol::TableView() : protocol::TableView(entries_[id].raw);
+        return id == 0 ? protocol::TableView() : protocol::TableView(entries_[id].raw.raw());
     }
 
   private:
     struct Entry {
-        std::string raw;
+        protocol::SharedTable raw;
         std::uint32_t hash = 0;
         std::uint32_t users = 0;
     };
@@ -40,6 +43,7 @@ class ArgumentPool {
     ArgumentsId find(const std::string& form, std::uint32_t hash) const;
 
     Slab<Entry, 6> entries_;
+    std::size_t octets_ = 0;
     FlatIndex index_;
 };
 

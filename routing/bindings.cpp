@@ -2,6 +2,7 @@
 #include "routing/bindings.hpp"
 
 #include "routing/hash.hpp"
+#include "routing/room.hpp"
 
 namespace trilby::routing {
 
@@ -31,26 +32,31 @@ BindingId Bindings::find(ExchangeIndex source, Destination destination, std::str
 }
 
 BindingId Bindings::add(ExchangeIndex source, Destination destination, std::string_view key,
-                        protocol::TableView arguments) {
+                        const protocol::SharedTable& arguments) {
     Binding binding;
     binding.source = source;
     binding.destination = PackedDestination(destination);
-    binding.key = texts_.intern(key);
-    binding.arguments = arguments_.intern(arguments);
-    if (find(binding) != no_binding) {
-        texts_.release(binding.key);
-        arguments_.release(binding.arguments);
-        return no_binding;
-    }
-    const BindingId id = bindings_.add();
-    bindings_[id] = binding;
-    index_.insert(hash(binding), id);
     const auto head_in = [](Heads& heads, std::uint32_t index) -> Head& {
         if (index >= heads.size()) heads.resize(index + 1);
         return heads[index];
     };
-    link(head_in(from_, source), id, &Binding::by_source);
-    link(head_in(heads_to(binding.destination), destination.index), id, &Binding::by_destination);
+    Head& from = head_in(from_, source);
+    Head& to = head_in(heads_to(binding.destination), destination.index);
+    index_.make_room();
+    bindings_.reserve(1);
+    binding.key = texts_.intern(key);
+    Undo no_key([&] { texts_.release(binding.key); });
+    binding.arguments = arguments_.intern(arguments);
+    if (find(binding) != no_binding) {
+        arguments_.release(binding.arguments);
+        return no_binding;
+    }
+    no_key.keep();
+    const BindingId id = bindings_.add();
+    bindings_[id] = binding;
+    index_.insert(hash(binding), id);
+    link(from, id, &Binding::by_source);
+    link(to, id, &Binding::by_destination);
     return id;
 }
 

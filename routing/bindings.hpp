@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/field_table.hpp"
+#include "protocol/shared_table.hpp"
 #include "routing/argument_pool.hpp"
 #include "routing/destination.hpp"
 #include "routing/flat_table.hpp"
@@ -36,9 +37,9 @@ struct Binding {
 /// All bindings of a Table, found by what they are, by their source and by their destination.
 class Bindings {
   public:
-    /// no_binding if it was there already, in which case nothing changes.
+    /// no_binding if it was there already, in which case nothing changes; nor does it if this throws.
     BindingId add(ExchangeIndex source, Destination destination, std::string_view key,
-                  protocol::TableView arguments);
+                  const protocol::SharedTable& arguments);
     BindingId find(ExchangeIndex source, Destination destination, std::string_view key,
                    protocol::TableView arguments) const;
     void remove(BindingId id);
@@ -58,6 +59,8 @@ class Bindings {
     BindingId next_to(BindingId id) const { return bindings_[id].by_destination.after; }
     std::size_t count_from(ExchangeIndex source) const { return head(from_, source).count; }
     std::size_t size() const { return bindings_.size(); }
+    /// Of all argument tables.
+    std::size_t table_octets() const { return arguments_.octets(); }
 
     /// Binding keys, and for others who want to keep a text.
     TextPool& texts() { return texts_; }

@@ -22,19 +22,31 @@ class Collector {
     /// Makes room for what bindings may name; a route itself never allocates.
     void know_queue(QueueIndex queue) {
         if (queue < queue_seen_.size()) return;
+        queues_.resize(queue + 1);
         queue_seen_.resize(queue + 1);
-        queues_.resize(queue_seen_.size());
     }
     void know_exchange(ExchangeIndex exchange) {
         if (exchange < exchange_seen_.size()) return;
+        exchanges_.resize(exchange + 1);
         exchange_seen_.resize(exchange + 1);
-        exchanges_.resize(exchange_seen_.size());
+    }
+
+    /// Bindings that lead there are no longer matches, until it is known again.
+    void leave_out(Destination destination) {
+        if (destination.kind == Destination::Kind::queue) {
+            queue_seen_[destination.index] = left_out;
+        } else {
+            exchange_seen_[destination.index] = left_out;
+        }
+    }
+    void take_in(Destination destination) {
+        (destination.kind == Destination::Kind::queue ? queue_seen_ : exchange_seen_)[destination.index] = 0;
     }
 
     void begin() {
         queue_count_ = exchange_count_ = exchanges_done_ = 0;
         matches_ = 0;
-        if (++route_ == 0) forget();
+        if (++route_ == left_out) forget();
     }
     /// For a message that has come to this exchange already.
     void begin(ExchangeIndex first) {
@@ -55,9 +67,9 @@ class Collector {
 
     void add_list(std::uint32_t index) {
         PatternList& list = lists_[index];
-        matches_ += list.size();
         if (list.seen == route_) return;
         list.seen = route_;
+        matches_ += list.size();
         for (const auto& entry : list.entries()) {
             if (entry.destination.is_exchange()) {
                 pass_on(entry.destination.index());
@@ -77,7 +89,10 @@ class Collector {
 
     /// The exchange will be given out by next_exchange, once in this route.
     void pass_on(ExchangeIndex exchange) {
-        if (exchange_seen_[exchange] == route_) return;
+        if (exchange_seen_[exchange] >= route_) {
+            if (exchange_seen_[exchange] == left_out) --matches_;
+            return;
+        }
         exchange_seen_[exchange] = route_;
         exchanges_[exchange_count_++] = exchange;
     }
@@ -85,7 +100,7 @@ class Collector {
     ExchangeIndex next_exchange() { return exchanges_[exchanges_done_++]; }
     std::uint32_t exchanges() const { return exchange_count_; }
 
-    /// How often a binding matched so far, repetitions included: unchanged means that an exchange led
+    /// How often a binding matched so far, with some repetitions: unchanged means that an exchange led
     /// nowhere.
     std::uint64_t matches() const { return matches_; }
 
@@ -93,16 +108,22 @@ class Collector {
 
   private:
     void add_queue(QueueIndex queue) {
-        if (queue_seen_[queue] == route_) return;
+        if (queue_seen_[queue] >= route_) {
+            if (queue_seen_[queue] == left_out) --matches_;
+            return;
+        }
         queue_seen_[queue] = route_;
         queues_[queue_count_++] = queue;
     }
     void forget() {
-        std::ranges::fill(queue_seen_, 0);
-        std::ranges::fill(exchange_seen_, 0);
+        for (auto* seen : {&queue_seen_, &exchange_seen_})
+            std::ranges::replace_if(
+                *seen, [](std::uint32_t each) { return each != left_out; }, 0U);
         lists_.forget_seen();
         route_ = 1;
     }
+
+    static constexpr std::uint32_t left_out = 0xFFFF'FFFF;
 
     PatternLists& lists_;
     std::vector<std::uint32_t> queue_seen_, exchange_seen_;  // by index: the last route that met it

@@ -27,7 +27,7 @@ class PackedDestination {
     PackedDestination() = default;
     explicit PackedDestination(Destination destination)
         : bits_(destination.index | (destination.kind == Destination::Kind::exchange ? exchange_bit : 0)) {
-        assert(destination.index < exchange_bit);
+        assert(destination.index < exchange_bit);  // Table has room for fewer
     }
 
     bool is_exchange() const { return (bits_ & exchange_bit) != 0; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/exact_keys.hpp"
 
+#include "routing/room.hpp"
+
 namespace trilby::routing {
 
 void ExactKeys::assign(std::uint32_t space, TextId key, Target target) {
@@ -14,6 +16,7 @@ void ExactKeys::assign(std::uint32_t space, TextId key, Target target) {
     } else if (slot) {
         slot->target = target;
     } else {
+        slots_.reserve(1);
         texts_.add_user(key);
         slots_.insert({at, key, space, target});
     }
@@ -21,8 +24,8 @@ void ExactKeys::assign(std::uint32_t space, TextId key, Target target) {
 
 void ExactKeys::assign(std::uint32_t space, std::string_view key, Target target) {
     const TextId text = texts_.intern(key);
+    const Undo one_user([&] { texts_.release(text); });  // but for what has it now
     assign(space, text, target);
-    texts_.release(text);
 }
 
 }  // namespace trilby::routing

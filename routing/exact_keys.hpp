@@ -28,7 +28,7 @@ class ExactKeys {
         return find(space, key, hash_bytes(key));
     }
 
-    /// None takes the key out.
+    /// None takes the key out, which needs no memory. Nothing changes if it throws.
     void assign(std::uint32_t space, TextId key, Target target);
     void assign(std::uint32_t space, std::string_view key, Target target);
 

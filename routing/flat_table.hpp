@@ -31,9 +31,13 @@ class FlatTable {
 
     /// The slot must not be there yet. Pointers to slots are void after it.
     Slot& insert(const Slot& slot) {
-        if ((size_ + 1) * 100 > slots_.size() * most_taken) grow();
+        reserve(1);
         ++size_;
         return place(slot);
+    }
+    /// The next `count` calls of `insert` need no memory.
+    void reserve(std::size_t count) {
+        while ((size_ + count) * 100 > slots_.size() * most_taken) grow();
     }
 
     void erase(Slot* slot) {
@@ -100,6 +104,8 @@ class BasicIndex {
         return slot ? slot->value : none;
     }
     void insert(std::uint32_t hash, std::uint32_t value) { table_.insert({hash, value}); }
+    /// The next `insert` needs no memory.
+    void make_room() { table_.reserve(1); }
     void erase(std::uint32_t hash, std::uint32_t value) {
         auto* slot = table_.find(hash, [&](const IndexSlot& each) { return each.value == value; });
         if (slot) table_.erase(slot);

@@ -24,18 +24,20 @@ namespace trilby::routing {
 /// pair, or any.
 class HeaderIndex {
   public:
-    /// Returns the binding's entry. A wrong x-match counts as "all"; refuse it before.
+    /// Returns the binding's entry. A wrong x-match counts as "all"; refuse it before. Nothing changes if it
+    /// throws; `remove` needs no memory.
     std::uint32_t add(PackedDestination destination, protocol::TableView arguments);
     void remove(std::uint32_t entry);
 
     std::size_t size() const { return entries_.size(); }
 
     /// Hands `sink.matched(PackedDestination, entry)` each binding that the message fits, perhaps several
-    /// times.
+    /// times. Returns how many fields and bindings it has looked at.
     template <class Sink>
-    void match(protocol::TableView headers, Sink& sink) {
+    std::size_t match(protocol::TableView headers, Sink& sink) {
+        std::size_t looks = 0;
         for (const Hung& hung : always_) sink.matched(hung.destination, hung.entry);
-        if (names_.size() == 0) return;
+        if (names_.size() == 0) return looks;
         next_message();
         std::uint32_t found = 0;
         const auto note = [&](std::uint32_t pair) {
@@ -58,11 +60,13 @@ class HeaderIndex {
         }
         for (std::uint32_t i = 0; i < found; ++i) {
             const Pair& pair = pairs_[found_[i]];
+            looks += pair.all.size();
             for (const Hung& hung : pair.any) sink.matched(hung.destination, hung.entry);
             for (const HungAll& hung : pair.all) {
                 if (all_seen(hung)) sink.matched(hung.destination, hung.entry);
             }
         }
+        return looks + found;
     }
 
   private:
@@ -71,6 +75,7 @@ class HeaderIndex {
     struct Hung {
         PackedDestination destination;
         std::uint32_t entry = none;
+        std::uint32_t place = 0;  // of the entry's places, this one
     };
     struct HungAll : Hung {
         static constexpr std::uint32_t near = 3;
@@ -149,13 +154,16 @@ class HeaderIndex {
     std::uint32_t intern_name(std::string_view text);
     std::uint32_t use_pair(std::uint32_t name, const HeaderValue& value);
     void stop_using_pair(std::uint32_t pair);
+    void forget_if_unused(std::uint32_t name);
+    void use_pairs(Entry& entry, protocol::TableView arguments, bool with_x);
+    void stop_using_pairs(Entry& entry);
     void hang_any(std::uint32_t entry);
     void hang_all(std::uint32_t entry);
     void unhang_all(std::uint32_t entry);
     std::uint32_t rarest(const Entry& entry) const;
     void spread(std::uint32_t pair);
     template <class Kind>
-    void take_out(std::vector<Kind>& hung, std::uint32_t pair, std::uint32_t position);
+    void take_out(std::vector<Kind>& hung, std::uint32_t position);
 
     Slab<Name, 6> names_;
     Slab<Pair, 6> pairs_;

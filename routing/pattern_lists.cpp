@@ -44,6 +44,7 @@ std::uint32_t PatternLists::find(ExchangeIndex exchange, TextId pattern) const {
 }
 
 std::uint32_t PatternLists::add(ExchangeIndex exchange, TextId pattern) {
+    index_.make_room();
     const std::uint32_t list = lists_.add();
     lists_[list].exchange = exchange;
     lists_[list].pattern = pattern;

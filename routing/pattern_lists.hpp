@@ -47,6 +47,7 @@ class PatternLists {
     std::uint32_t add(ExchangeIndex exchange, TextId pattern);
     void remove(std::uint32_t list);
 
+    bool has_room() const { return lists_.size() + 1 < Target::most; }
     PatternList& operator[](std::uint32_t list) { return lists_[list]; }
     const PatternList& operator[](std::uint32_t list) const { return lists_[list]; }
 

@@ -35,7 +35,6 @@ void RouteCache::note_change(Change change, ExchangeIndex exchange, std::string_
         lost_changes_ = ++changes_;
         return;
     }
-    if (changed_.empty()) changed_.resize(remembered_changes);
     Changed& last = changed_[changes_ % remembered_changes];
     last.repeated = last.change == change && last.exchange == exchange && last.text() == pattern;
     Changed& next = changed_[++changes_ % remembered_changes];
@@ -59,8 +58,9 @@ void RouteCache::offer(ExchangeIndex exchange, std::string_view key, std::uint64
                        std::span<const QueueIndex> queues, Reach reach) {
     if (key.size() > 255 || queues.size() > most_queues) return;
     if (buckets_.empty()) {
-        buckets_.resize(bucket_count);
         ring_ = std::make_unique_for_overwrite<std::uint64_t[]>(ring_units);
+        changed_.resize(remembered_changes);
+        buckets_.resize(bucket_count);
     }
     const std::uint64_t tag = tag_of(exchange, hash);
     const auto index = static_cast<std::uint32_t>(tag & bucket_mask);

@@ -64,7 +64,7 @@ class RouteCache {
 
     enum class Change : std::uint8_t { everything, one_key, topic_pattern };
     /// Bindings of the exchange with this key or pattern came or went; `everything`: anything may be
-    /// different.
+    /// different. Needs no memory.
     void note_change(Change change, ExchangeIndex exchange, std::string_view pattern);
 
   private:

@@ -6,10 +6,12 @@
 #include <memory>
 #include <vector>
 
+#include "routing/room.hpp"
+
 namespace trilby::routing {
 
 /// Records with a number that stays theirs, in chunks that never move: growing copies nothing, and a
-/// reference holds until its record is removed.
+/// reference holds until its record is removed. Removing needs no memory.
 template <class Record, std::size_t chunk_bits = 8>
 class Slab {
   public:
@@ -19,8 +21,12 @@ class Slab {
             free_.pop_back();
             return index;
         }
-        if (end_ == chunks_.size() << chunk_bits) chunks_.push_back(std::make_unique<Record[]>(chunk_size));
+        if (end_ == chunks_.size() << chunk_bits) add_chunk();
         return static_cast<std::uint32_t>(end_++);
+    }
+    /// The next `count` calls of `add` need no memory.
+    void reserve(std::size_t count) {
+        while (free_.size() + (chunks_.size() << chunk_bits) - end_ < count) add_chunk();
     }
 
     void remove(std::uint32_t index) {
@@ -40,6 +46,11 @@ class Slab {
 
   private:
     static constexpr std::size_t chunk_size = std::size_t{1} << chunk_bits;
+
+    void add_chunk() {
+        make_room(free_, (chunks_.size() + 1) << chunk_bits);
+        chunks_.push_back(std::make_unique<Record[]>(chunk_size));
+    }
 
     std::vector<std::unique_ptr<Record[]>> chunks_;
     std::vector<std::uint32_t> free_;

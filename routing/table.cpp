@@ -5,42 +5,50 @@
 #include <cassert>
 
 #include "protocol/erlang_text.hpp"
+#include "routing/room.hpp"
 
 namespace trilby::routing {
+
+namespace {
+/// Bindings of what is removed; the others wait for `tidy`.
+constexpr std::size_t removed_at_once = 256;
+}  // namespace
+
 Table::Table() : exact_(bindings_.texts()), walk_(trie_), collector_(lists_) {}
 
 ExchangeIndex Table::add_exchange(std::string_view name, ExchangeType type) {
     assert(!find_exchange(name));
-    auto index = static_cast<ExchangeIndex>(exchanges_.size());
-    if (free_exchanges_.empty()) {
-        exchanges_.emplace_back();
-    } else {
-        index = free_exchanges_.back();
-        free_exchanges_.pop_back();
+    Exchange added;
+    added.in_use = true;
+    added.type = type;
+    added.name = name;
+    if (type == ExchangeType::headers) added.headers = std::make_unique<HeaderIndex>();
+    const bool fresh = free_exchanges_.empty();
+    const auto index = fresh ? static_cast<ExchangeIndex>(exchanges_.size()) : free_exchanges_.back();
+    if (fresh) {
+        make_room(exchanges_, exchanges_.size() + 1);
+        make_room(free_exchanges_, exchanges_.size() + 1);
+        make_room(removed_, exchanges_.size() + 1 + queue_names_.size());
     }
-    Exchange& exchange = exchanges_[index];
-    exchange.in_use = true;
-    exchange.type = type;
-    exchange.name = name;
-    if (type == ExchangeType::headers) exchange.headers = std::make_unique<HeaderIndex>();
-    exact_.assign(ExactKeys::exchange_names, name, Target::queue(index));
     collector_.know_exchange(index);
+    exact_.assign(ExactKeys::exchange_names, name, Target::queue(index));
+    if (fresh) {
+        exchanges_.push_back(std::move(added));
+    } else {
+        free_exchanges_.pop_back();
+        exchanges_[index] = std::move(added);
+    }
     forget_routes();
     return index;
 }
 
 void Table::remove_exchange(ExchangeIndex index) {
-    for (auto id = bindings_.first_from(index); id != no_binding; id = bindings_.first_from(index))
-        remove_binding(id);
+    exact_.assign(ExactKeys::exchange_names, exchanges_[index].name, Target());
     const Destination itself{Destination::Kind::exchange, index};
-    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself))
-        remove_binding(id);
-    Exchange& exchange = exchanges_[index];
-    exact_.assign(ExactKeys::exchange_names, exchange.name, Target());
-    if (exchange.trie_root != 0) trie_.remove_root(exchange.trie_root);
-    exchange = Exchange{};
-    free_exchanges_.push_back(index);
+    collector_.leave_out(itself);
+    removed_.push_back(itself);
     forget_routes();
+    tidy(removed_at_once);
 }
 
 std::optional<ExchangeIndex> Table::find_exchange(std::string_view name) const {
@@ -54,21 +62,57 @@ void Table::set_alternate(ExchangeIndex exchange, std::string_view name) {
 }
 
 void Table::add_queue(std::string_view name, QueueIndex queue) {
-    if (queue >= queue_names_.size()) queue_names_.resize(queue + 1);
-    queue_names_[queue] = name;
+    std::string copy(name);
+    if (queue >= queue_names_.size()) {
+        make_room(removed_, exchanges_.size() + queue + 1);
+        queue_names_.resize(queue + 1);
+    }
+    collector_.know_queue(queue);
     exact_.assign(ExactKeys::queue_names, name, Target::queue(queue));
+    queue_names_[queue] = std::move(copy);
     ++generation_;
 }
 
 void Table::remove_queue(QueueIndex queue) {
-    const Destination itself{Destination::Kind::queue, queue};
-    for (auto id = bindings_.first_to(itself); id != no_binding; id = bindings_.first_to(itself))
-        remove_binding(id);
     if (queue < queue_names_.size()) {
         exact_.assign(ExactKeys::queue_names, queue_names_[queue], Target());
         queue_names_[queue].clear();
     }
+    const Destination itself{Destination::Kind::queue, queue};
+    std::size_t most = removed_at_once;
     ++generation_;
+    if (remove_some_to(itself, most)) return;
+    collector_.leave_out(itself);
+    removed_.push_back(itself);
+    forget_routes();
+}
+
+bool Table::remove_some_to(Destination destination, std::size_t& most) {
+    auto id = bindings_.first_to(destination);
+    for (; id != no_binding && most != 0; --most, id = bindings_.first_to(destination)) remove_binding(id);
+    return id == no_binding;
+}
+
+bool Table::remove_some_from(ExchangeIndex source, std::size_t& most) {
+    auto id = bindings_.first_from(source);
+    for (; id != no_binding && most != 0; --most, id = bindings_.first_from(source)) remove_binding(id);
+    return id == no_binding;
+}
+
+bool Table::tidy(std::size_t most) {
+    for (; !removed_.empty(); removed_.pop_back()) {
+        const Destination one = removed_.back();
+        if (!remove_some_to(one, most)) return false;
+        if (one.kind == Destination::Kind::exchange) {
+            if (!remove_some_from(one.index, most)) return false;
+            Exchange& exchange = exchanges_[one.index];
+            if (exchange.trie_root != 0) trie_.remove_root(exchange.trie_root);
+            exchange = Exchange{};
+            free_exchanges_.push_back(one.index);
+        }
+        collector_.take_in(one);
+    }
+    return true;
 }
 
 std::optional<QueueIndex> Table::find_queue(std::string_view name) const {
@@ -77,12 +121,15 @@ std::optional<QueueIndex> Table::find_queue(std::string_view name) const {
 }
 
 bool Table::bind(ExchangeIndex source, Destination destination, std::string_view key,
-                 protocol::TableView arguments) {
+                 const protocol::SharedTable& arguments) {
+    if (destination.kind == Destination::Kind::queue) collector_.know_queue(destination.index);
     const BindingId id = bindings_.add(source, destination, key, arguments);
     if (id == no_binding) return false;
-    if (destination.kind == Destination::Kind::queue) collector_.know_queue(destination.index);
+    Undo not_there([&] { bindings_.remove(id); });
     attach(id);
+    not_there.keep();
     note_change(id);
+    octets_ += octets_of(id);
     return true;
 }
 
@@ -97,7 +144,18 @@ bool Table::unbind(ExchangeIndex source, Destination destination, std::string_vi
 void Table::remove_binding(BindingId id) {
     detach(id);
     note_change(id);
+    octets_ -= octets_of(id);
     bindings_.remove(id);
+}
+
+std::size_t Table::octets_of(BindingId id) const {
+    constexpr std::size_t place = 256, word = 64;
+    const std::string_view key = bindings_.key(id);
+    std::size_t octets = place + key.size();
+    // The words of a pattern are nodes of a tree.
+    if (exchanges_[bindings_[id].source].type == ExchangeType::topic)
+        octets += word * static_cast<std::size_t>(std::ranges::count(key, '.') + 1);
+    return octets;
 }
 
 /// Anything may lead elsewhere from now on: names that alternates have, exchanges.
@@ -138,9 +196,11 @@ TextId Table::pattern_of(const Binding& binding) {
 /// Takes over the pattern's user.
 std::uint32_t Table::list_for(ExchangeIndex exchange, TextId pattern) {
     const auto found = lists_.find(exchange, pattern);
-    if (found == PatternLists::none) return lists_.add(exchange, pattern);
-    bindings_.texts().release(pattern);
-    return found;
+    Undo one_user([&] { bindings_.texts().release(pattern); });
+    if (found != PatternLists::none) return found;
+    const auto added = lists_.add(exchange, pattern);
+    one_user.keep();
+    return added;
 }
 
 void Table::attach(BindingId id) {
@@ -149,13 +209,24 @@ void Table::attach(BindingId id) {
         binding.list = headers->add(binding.destination, bindings_.arguments(id));
         return;
     }
-    binding.list = list_for(binding.source, pattern_of(binding));
-    PatternList& list = lists_[binding.list];
-    const Target before = lists_.target(binding.list);
-    binding.position = list.size();
+    const std::uint32_t place = list_for(binding.source, pattern_of(binding));
+    Undo no_list([&] { forget_if_empty(place); });
+    PatternList& list = lists_[place];
+    const Target before = lists_.target(place);
     list.push({binding.destination, id});
-    const Target after = lists_.target(binding.list);
-    if (before != after) lead(binding.source, list.pattern, after);
+    Undo not_in_list([&] { list.remove(list.size() - 1); });
+    const Target after = lists_.target(place);
+    if (before != after) lead(binding.source, list.pattern, after, before.none());
+    not_in_list.keep();
+    no_list.keep();
+    binding.list = place;
+    binding.position = list.size() - 1;
+}
+
+void Table::forget_if_empty(std::uint32_t list) {
+    if (lists_[list].size() > 0) return;
+    bindings_.texts().release(lists_[list].pattern);
+    lists_.remove(list);
 }
 
 void Table::detach(BindingId id) {
@@ -171,14 +242,13 @@ void Table::detach(BindingId id) {
         bindings_[list.entries()[binding.position].binding].position = binding.position;
     }
     const Target after = lists_.target(binding.list);
-    if (before != after) lead(binding.source, list.pattern, after);
-    if (list.size() > 0) return;
-    bindings_.texts().release(list.pattern);
-    lists_.remove(binding.list);
+    if (before != after) lead(binding.source, list.pattern, after, before.none());
+    forget_if_empty(binding.list);
 }
 
-/// What messages of the exchange that fit the pattern are led to from now on.
-void Table::lead(ExchangeIndex index, TextId pattern, Target target) {
+/// What messages of the exchange that fit the pattern are led to from now on. `is_new`: it led
+/// nowhere before; nothing changes if it throws then, and nothing else throws.
+void Table::lead(ExchangeIndex index, TextId pattern, Target target, bool is_new) {
     Exchange& exchange = exchanges_[index];
     if (exchange.type == ExchangeType::fanout) {
         exchange.everything = target;
@@ -189,14 +259,18 @@ void Table::lead(ExchangeIndex index, TextId pattern, Target target) {
         exact_.assign(index, pattern, target);
         return;
     }
+    const TopicPattern words(text);
+    if (is_new) {
+        walk_.make_room(1 + TopicTrie::nodes_for(words.words().size()));
+        trie_.make_room(words.words());
+    }
     if (exchange.trie_root == 0) {
+        auto starts = std::make_unique<KnownStarts>();
         exchange.trie_root = trie_.add_root();
-        exchange.starts = std::make_unique<KnownStarts>();
+        exchange.starts = std::move(starts);
     }
     exchange.starts->forget();
-    const TopicPattern words(text);
     trie_.assign(exchange.trie_root, words.words(), target);
-    walk_.make_room();
 }
 
 template <class Sink>
@@ -207,7 +281,9 @@ void Table::match(ExchangeIndex index, std::string_view key, std::uint64_t hash,
         case ExchangeType::fanout:
             if (!exchange.everything.none()) sink.matched(exchange.everything);
             return;
-        case ExchangeType::headers: exchange.headers->match(protocol::TableView(headers), sink); return;
+        case ExchangeType::headers:
+            steps_ += exchange.headers->match(protocol::TableView(headers), sink);
+            return;
         case ExchangeType::topic:
             if (exchange.trie_root != 0) walk_.run(exchange.trie_root, key, sink);
             [[fallthrough]];
@@ -255,6 +331,7 @@ bool Table::pass_on(std::span<const std::string_view> keys, std::string_view hea
         }
         if (collector_.matches() == before) look_elsewhere(index);
     }
+    steps_ += collector_.matches() + collector_.exchanges();
     return by_keys;
 }
 
@@ -263,14 +340,18 @@ std::span<const QueueIndex> Table::route_topic(ExchangeIndex index, std::string_
     const std::uint64_t hash = hash_bytes(key);
     const bool cached = cache_.worthwhile(hash);
     if (cached) {
-        if (const auto found = cache_.find(index, key, hash)) return *found;
+        if (const auto found = cache_.find(index, key, hash)) {
+            routed_by_keys_ = true;
+            return *found;
+        }
     }
     collector_.begin(index);
     match_topic(index, key, hash);
     if (collector_.matches() == 0) look_elsewhere(index);
     const bool alone = !collector_.more_exchanges();
-    const bool by_key = alone || pass_on(std::span(&key, 1), headers);
-    if (cached && by_key) {
+    if (alone) steps_ += collector_.matches();
+    routed_by_keys_ = alone || pass_on(std::span(&key, 1), headers);
+    if (cached && routed_by_keys_) {
         cache_.offer(index, key, hash, collector_.queues(),
                      alone ? RouteCache::Reach::one_exchange : RouteCache::Reach::several_exchanges);
     }
@@ -287,7 +368,7 @@ std::span<const QueueIndex> Table::route(ExchangeIndex exchange, std::span<const
                                          std::string_view headers) {
     collector_.begin();
     collector_.pass_on(exchange);
-    pass_on(keys, headers);
+    routed_by_keys_ = pass_on(keys, headers);
     return collector_.queues();
 }
 
@@ -296,6 +377,13 @@ std::span<const QueueIndex> Table::route_default(std::string_view key) {
     if (!found) return {};
     default_result_ = found->index();
     return {&default_result_, 1};
+}
+
+std::span<const QueueIndex> Table::route_default(std::span<const std::string_view> keys) {
+    collector_.begin();
+    for (const std::string_view key : keys)
+        if (const Target* found = exact_.find(ExactKeys::queue_names, key)) collector_.matched(*found);
+    return collector_.queues();
 }
 
 namespace {

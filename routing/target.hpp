@@ -40,6 +40,8 @@ class Target {
     friend bool operator==(Target, Target) = default;
 
     static constexpr std::uint32_t payload_bits = 26;
+    /// Queues, lists and nodes have numbers below.
+    static constexpr std::uint32_t most = 1U << payload_bits;
 
   private:
     explicit Target(std::uint32_t bits) : bits_(bits) {}

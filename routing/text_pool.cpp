@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/text_pool.hpp"
 
-#include <cassert>
+#include <stdexcept>
 
 namespace trilby::routing {
 
 TextId TextPool::allocate(std::size_t granules) {
-    if (const auto reusable = free_.find(granules); reusable != free_.end() && !reusable->second.empty()) {
-        const TextId id = reusable->second.back();
-        reusable->second.pop_back();
+    if (free_.size() <= granules) free_.resize(granules + 1, none);  // for when it is released
+    if (TextId& reusable = free_[granules]; reusable != none) {
+        const TextId id = reusable;
+        std::memcpy(&reusable, place(id), sizeof reusable);
         return id;
     }
     if (used_in_last_ + granules > chunk_granules) {
@@ -21,13 +22,14 @@ TextId TextPool::allocate(std::size_t granules) {
 }
 
 TextId TextPool::intern(std::string_view text) {
-    assert(text.size() <= 0xFFFF);
+    if (text.size() > 0xFFFF) throw std::length_error("a text of 64 KiB or more in the routing table");
     const std::uint64_t hash = hash_bytes(text);
     if (const TextId found = find(text, hash); found != none) {
         add_user(found);
         return found;
     }
-    const TextId id = allocate((head_size + text.size() + granule - 1) / granule);
+    index_.make_room();
+    const TextId id = allocate(granules_of(text.size()));
     set_users(id, 1);
     const auto size = static_cast<std::uint16_t>(text.size());
     std::memcpy(place(id) + sizeof(Head::users), &size, sizeof size);
@@ -41,7 +43,9 @@ void TextPool::release(TextId id) {
     set_users(id, old.users - 1);
     if (old.users > 1) return;
     index_.erase(static_cast<std::uint32_t>(hash_bytes(get(id))), id);
-    free_[(head_size + old.size + granule - 1) / granule].push_back(id);
+    TextId& first = free_[granules_of(old.size)];
+    std::memcpy(place(id), &first, sizeof first);
+    first = id;
 }
 
 }  // namespace trilby::routing

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "routing/flat_table.hpp"
@@ -17,12 +16,12 @@ namespace trilby::routing {
 using TextId = std::uint32_t;
 
 /// Each text once, with a count of its users. Texts stand in chunks that do not move; what a removed one
-/// leaves is used again for one of its size.
+/// leaves is used again for one of its size. Removing needs no memory.
 class TextPool {
   public:
     static constexpr TextId none = FlatIndex::none;
 
-    /// Adds a user. The text may have any length below 64 KiB.
+    /// Adds a user. The text may have any length below 64 KiB; throws std::length_error beyond.
     TextId intern(std::string_view text);
     void add_user(TextId id) { set_users(id, head(id).users + 1); }
     void release(TextId id);
@@ -62,11 +61,14 @@ class TextPool {
     }
     void set_users(TextId id, std::uint32_t users) { std::memcpy(place(id), &users, sizeof users); }
     TextId allocate(std::size_t granules);
+    static std::size_t granules_of(std::size_t text_size) {
+        return (head_size + text_size + granule - 1) / granule;
+    }
 
     FlatIndex index_;
     std::vector<std::unique_ptr<char[]>> chunks_;
     std::size_t used_in_last_ = chunk_granules;
-    std::unordered_map<std::size_t, std::vector<TextId>> free_;  // by size in granules
+    std::vector<TextId> free_;  // by size in granules: the first, in which stands the next; none: no more
 };
 
 }  // namespace trilby::routing

@@ -87,6 +87,19 @@ class WordCursor {
 
     WordView next() { return WordView::of(next_text(), floor_); }
 
+    /// How many words are left.
+    std::uint32_t left() const {
+        if (done_) return 0;
+        WordCursor rest = *this;
+        auto count = static_cast<std::uint32_t>(1 + std::popcount(rest.dots_));
+        while (end_ - rest.window_ > 64) {
+            rest.window_ += 64;
+            rest.find_dots();
+            count += static_cast<std::uint32_t>(std::popcount(rest.dots_));
+        }
+        return count;
+    }
+
   private:
     /// Bit i: window_[i] is a dot.
     void find_dots() {

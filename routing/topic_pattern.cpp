@@ -5,12 +5,17 @@ namespace trilby::routing {
 
 TopicPattern::TopicPattern(std::string_view pattern) {
     using Kind = Word::Kind;
-    words_.reserve(16);
     bool hash_waits = false;  // stars go before it, more of it are one
     bool floating = false;
     std::uint32_t before = 0;
     const auto put = [&](Kind kind, WordView view) {
-        words_.push_back({kind, floating, before, view});
+        const Word word{kind, floating, before, view};
+        if (count_ < most_words) {
+            few_[count_++] = word;
+        } else {
+            if (many_.empty()) many_.assign(few_.begin(), few_.end());
+            many_.push_back(word);
+        }
         if (kind == Kind::hash) {
             floating = true;
         } else {
@@ -36,8 +41,8 @@ TopicPattern::TopicPattern(std::string_view pattern) {
 
 std::string TopicPattern::text() const {
     std::string text;
-    for (const auto& word : words_) {
-        if (!text.empty() || &word != words_.data()) text += '.';
+    for (const auto& word : words()) {
+        if (!text.empty() || &word != words().data()) text += '.';
         switch (word.kind) {
             case Word::Kind::star: text += '*'; break;
             case Word::Kind::hash: text += '#'; break;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,13 +27,17 @@ class TopicPattern {
     /// Points into `pattern`.
     explicit TopicPattern(std::string_view pattern);
 
-    const std::vector<Word>& words() const { return words_; }
+    std::span<const Word> words() const { return many_.empty() ? std::span(few_).first(count_) : many_; }
     std::string text() const;
     /// Whether text() would be what it was made from.
     bool was_normal() const { return was_normal_; }
 
   private:
-    std::vector<Word> words_;
+    static constexpr std::size_t most_words = 256;  // and more than a short string can have
+
+    std::array<Word, most_words> few_;  // in place: a pattern is taken out without memory
+    std::size_t count_ = 0;
+    std::vector<Word> many_;  // all of them, if they are more
     bool was_normal_ = true;
 };
 

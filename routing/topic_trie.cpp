@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "routing/room.hpp"
+
 namespace trilby::routing {
 
 using Kind = TopicPattern::Word::Kind;
@@ -23,10 +25,34 @@ void TopicTrie::remove_root(std::uint32_t root) {
 
 void TopicTrie::assign(std::uint32_t root, Words pattern, Target leads_to) {
     assign_node(root, pattern, leads_to);
-    if (!leads_to.none()) return;
-    for (const auto& word : pattern) {
+    if (leads_to.none()) forget_unused_words(pattern);
+}
+
+void TopicTrie::make_room(Words pattern) {
+    // A node for each word, and one more behind each `#`. Only one of those that are there can get a child
+    // too many, for the others are new.
+    nodes_.reserve(nodes_for(pattern.size()));
+    edges_.reserve(inline_children + 1);
+    Undo no_words([&] { forget_unused_words(pattern); });
+    for (const auto& word : pattern)
+        if (word.kind == Kind::literal) intern(word);
+    no_words.keep();
+}
+
+WordId TopicTrie::intern(const TopicPattern::Word& word) {
+    return words_.intern(word.view,
+                         word.floating ? WordTable::floating : WordTable::depth(word.words_before));
+}
+
+void TopicTrie::forget_unused_words(Words pattern) {
+    for (const auto& word : pattern)
         if (word.kind == Kind::literal) words_.forget_if_unused(word.view);
-    }
+}
+
+TopicTrie::Lengths TopicTrie::lengths_of(Words behind_hash) {
+    for (const auto& word : behind_hash)
+        if (word.kind == Kind::hash) return anywhere;
+    return Lengths{1} << std::min<std::size_t>(behind_hash.size(), longest);
 }
 
 /// `at` is what the edge leads to; returns what it leads to once the rest of the pattern is assigned.
@@ -60,6 +86,7 @@ void TopicTrie::assign_node(std::uint32_t index, Words rest, Target leads_to) {
                 break;
             }
             if (node.hash_node == 0) node.hash_node = add_node();
+            if (!leads_to.none()) nodes_[node.hash_node].add_lengths(lengths_of(rest.subspan(1)));
             assign_literal(node.hash_node, rest.subspan(1), leads_to);
             if ((nodes_[node.hash_node].children & ~in_edges) == 0) {
                 nodes_.remove(node.hash_node);
@@ -71,8 +98,7 @@ void TopicTrie::assign_node(std::uint32_t index, Words rest, Target leads_to) {
 
 void TopicTrie::assign_literal(std::uint32_t index, Words rest, Target leads_to) {
     const auto& word = rest[0];
-    const WordId id =
-        words_.intern(word.view, word.floating ? WordTable::floating : WordTable::depth(word.words_before));
+    const WordId id = intern(word);
     const Target before = literal(index, nodes_[index], id);
     const Target after = assign_edge(before, rest.subspan(1), leads_to);
     if (before == after) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -27,18 +28,34 @@ class TopicTrie {
     std::uint32_t add_root();
     void remove_root(std::uint32_t root);  ///< which has no patterns left
 
-    /// What the pattern leads to from now on: a queue, a list, or none to take the pattern out.
+    /// Before a pattern comes: room for all that it takes, so that no change stops half-way.
+    void make_room(std::span<const TopicPattern::Word> pattern);
+    /// What the pattern leads to from now on: a queue, a list, or none to take the pattern out. Needs no
+    /// memory if there was room made for it, or if it is there.
     void assign(std::uint32_t root, std::span<const TopicPattern::Word> pattern, Target leads_to);
 
+    /// Does one pattern more fit, however long it is? A node's number has to fit into a Target.
+    bool has_room() const { return nodes_.size() + most_words < Target::most; }
+
     std::size_t nodes() const { return nodes_.size(); }
+    /// At most so many come with a pattern, its root apart.
+    static std::size_t nodes_for(std::size_t words) { return 2 * words + 1; }
     std::size_t words() const { return words_.size(); }
 
   private:
     friend class TopicWalk;
 
+    static constexpr std::size_t most_words = 256;  // of a pattern, and more than a short string can have
     static constexpr std::uint32_t inline_children = 5;
     static const inline Target no_target{};
     static constexpr std::uint32_t in_edges = 0x8000'0000;
+
+    /// Where it is of use to look behind a `#`: bit n, before the last n words of a key; the highest bit also
+    /// for more. `anywhere` alone: patterns go on to another `#`. Never too few bits.
+    using Lengths = std::uint64_t;
+    static constexpr std::uint32_t longest = 63;
+    static constexpr Lengths anywhere = 1;
+    static Lengths lengths_of(std::span<const TopicPattern::Word> behind_hash);
 
     struct alignas(64) Node {
         Target terminal;       // of patterns that end here
@@ -49,6 +66,14 @@ class TopicTrie {
         std::uint32_t children = 0;   // literal ones; with in_edges once they went to edges_
         std::array<WordId, inline_children> words{};
         std::array<Target, inline_children> targets{};
+
+        // A node behind a `#` has no terminals, star or hash_node, and something else in their places.
+        Lengths lengths() const { return std::bit_cast<Lengths>(std::array{terminal, hash_terminal}); }
+        void add_lengths(Lengths more) {
+            const auto both = std::bit_cast<std::array<Target, 2>>(lengths() | more);
+            terminal = both[0];
+            hash_terminal = both[1];
+        }
     };
     static_assert(sizeof(Node) == 64);
 
@@ -91,6 +116,8 @@ class TopicTrie {
     void put_child(std::uint32_t index, WordId word, Target target);
     void change_child(std::uint32_t index, WordId word, Target target);
     void remove_child(std::uint32_t index, WordId word);
+    WordId intern(const TopicPattern::Word& word);
+    void forget_unused_words(Words pattern);
     Target compact(std::uint32_t index);
     std::uint32_t add_node();
 

@@ -5,12 +5,17 @@
 
 namespace trilby::routing {
 
-void TopicWalk::make_room() {
-    if (trie_.nodes_.end() <= room_) return;
-    room_ = std::max<std::size_t>(64, trie_.nodes_.end() * 2);
-    now_ = std::make_unique<Target[]>(room_);
-    next_ = std::make_unique<Target[]>(room_);
-    behind_hash_ = std::make_unique_for_overwrite<std::uint32_t[]>(room_);
+void TopicWalk::make_room(std::size_t coming) {
+    if (trie_.nodes_.end() + coming <= room_) return;
+    const std::size_t room = std::max<std::size_t>(64, (trie_.nodes_.end() + coming) * 2);
+    auto now = std::make_unique<Target[]>(room);
+    auto next = std::make_unique<Target[]>(room);
+    auto behind_hash = std::make_unique_for_overwrite<std::uint32_t[]>(room);
+    waiting_ = std::make_unique_for_overwrite<Waiting[]>(room);
+    now_ = std::move(now);
+    next_ = std::move(next);
+    behind_hash_ = std::move(behind_hash);
+    room_ = room;
 }
 
 void TopicWalk::forget_walks() {
@@ -35,7 +40,9 @@ TopicWalk::Start TopicWalk::start_after(std::uint32_t root, std::string_view wor
     Keep keep{start};
     begin(root);
     WordCursor key(words);
-    for (WordView word = key.next(); !key.done(); word = key.next()) step(word, false, keep);
+    for (WordView word = key.next(); !key.done(); word = key.next())
+        step(
+            word, false, [] { return 0U; }, keep);
     if (now_count_ > Start::room || behind_hash_count_ > Start::room) {
         start.usable = false;
         return start;

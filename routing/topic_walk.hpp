@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,7 +21,9 @@ namespace trilby::routing {
 /// Before each word the walk has two sets of nodes: those that the words so far lead to, each at most once
 /// for it has one parent; and the nodes behind a `#`, which stay once they are reached. A node behind a `#`
 /// is entered at most once in a walk, so a key of n words costs at most n visits of each node, whatever the
-/// patterns.
+/// patterns. And it is looked at only before the last so many words that are behind the `#` in one of its
+/// patterns, so these cost the walk no more than there are of them; only what stands between two `#` is
+/// looked for before every word.
 class TopicWalk {
   public:
     /// The state of a walk between two words, small enough to be kept.
@@ -35,8 +39,8 @@ class TopicWalk {
 
     explicit TopicWalk(TopicTrie& trie) : trie_(trie) {}
 
-    /// To be called after patterns are added: the walk itself never allocates.
-    void make_room();
+    /// To be called before so many nodes are added: the walk itself never allocates.
+    void make_room(std::size_t coming);
 
     template <class Sink>
     void run(std::uint32_t root, std::string_view key, Sink& sink) {
@@ -49,24 +53,35 @@ class TopicWalk {
     void run(const Start& start, std::string_view key, Sink& sink) {
         for (std::size_t i = 0; i < start.matched_count; ++i) sink.matched(start.matched[i]);
         for (std::size_t i = 0; i < start.node_count; ++i) now_[i] = start.nodes[i];
-        for (std::size_t i = 0; i < start.behind_hash_count; ++i) behind_hash_[i] = start.behind_hash[i];
         now_count_ = start.node_count;
-        behind_hash_count_ = start.behind_hash_count;
         words_ = start.words;
         next_walk();
-        for (std::size_t i = 0; i < behind_hash_count_; ++i) trie_.nodes_[behind_hash_[i]].active = walk_;
-        go_on(WordCursor(key, start.size), sink);
+        const WordCursor rest(key, start.size);
+        for (std::size_t i = 0; i < start.behind_hash_count; ++i)
+            enter_behind_hash(start.behind_hash[i], [&] { return rest.left(); });
+        go_on(rest, sink);
     }
+
+    /// Looks at nodes since the last call, for who counts what a publish costs.
+    std::uint64_t take_steps() { return std::exchange(steps_, 0); }
 
     /// `words` ends with a dot; more words follow, the first of which may be empty.
     Start start_after(std::uint32_t root, std::string_view words);
 
   private:
     using Node = TopicTrie::Node;
+    using Lengths = TopicTrie::Lengths;
     struct Keep;
+    struct Waiting {
+        Lengths lengths;  // at which it is still to be looked at
+        std::uint32_t node;
+        std::uint32_t next;
+    };
 
     void next_walk() {
         if (++walk_ == 0) forget_walks();
+        behind_hash_count_ = waiting_count_ = expected_ = 0;
+        all_words_ = 0;
     }
     void forget_walks();
 
@@ -76,16 +91,16 @@ class TopicWalk {
             root, Target::ends_here | Target::ends_in_hash | Target::wild |
                       ((trie_.nodes_[root].children & TopicTrie::in_edges) != 0 ? Target::edges_apart : 0U));
         now_count_ = 1;
-        behind_hash_count_ = 0;
         words_ = 0;
     }
 
     template <class Sink>
     void go_on(WordCursor key, Sink& sink) {
         while (!key.done()) {
-            if (now_count_ == 0 && behind_hash_count_ == 0) return;
+            if (now_count_ == 0 && behind_hash_count_ == 0 && expected_ == 0) return;
             const WordView word = key.next();
-            step(word, key.done(), sink);
+            step(
+                word, key.done(), [&] { return 1 + key.left(); }, sink);
         }
         finish(sink);
     }
@@ -101,8 +116,9 @@ class TopicWalk {
         }
     }
 
-    template <class Sink>
-    void step(const WordView& view, bool last, Sink& sink) {
+    /// `left`: how many words are left, this one among them; 0 if that is not known.
+    template <class Left, class Sink>
+    void step(const WordView& view, bool last, Left left, Sink& sink) {
         const auto found = trie_.words_.find(view);
         const bool may_stand_here = (found.depths & (WordTable::depth(words_) | WordTable::floating)) != 0;
         const WordId word = may_stand_here ? found.id : 0;
@@ -124,7 +140,7 @@ class TopicWalk {
                 const Node& node = trie_.nodes_[at.index()];
                 if (!node.hash_terminal.none()) sink.matched(node.hash_terminal);
                 take(node.star);
-                if (node.hash_node != 0) enter_behind_hash(node.hash_node);
+                if (node.hash_node != 0) enter_behind_hash(node.hash_node, left);
             }
             if (word == 0) continue;
             take(at.has(Target::edges_apart) ? trie_.edge(at.index(), word)
@@ -136,24 +152,68 @@ class TopicWalk {
                 take(trie_.literal(index, trie_.nodes_[index], word));
             }
         }
+        steps_ += now_count_ + behind_hash_count_;
+        if (expected_ != 0) look_at_expected((found.depths & WordTable::floating) != 0 ? word : 0, take);
         std::swap(now_, next_);
         now_count_ = next_count;
         ++words_;
     }
 
-    void enter_behind_hash(std::uint32_t index) {
+    /// From this word on.
+    template <class Left>
+    void enter_behind_hash(std::uint32_t index, Left left) {
         Node& node = trie_.nodes_[index];
         if (node.active == walk_) return;
         node.active = walk_;
-        behind_hash_[behind_hash_count_++] = index;
+        const Lengths lengths = node.lengths();
+        if (all_words_ == 0 && (lengths & TopicTrie::anywhere) == 0) {
+            const std::uint32_t words = left();
+            if (words != 0) all_words_ = words_ + words;
+        }
+        if (all_words_ == 0 || (lengths & TopicTrie::anywhere) != 0) {
+            behind_hash_[behind_hash_count_++] = index;
+        } else {
+            Waiting& waiting = waiting_[waiting_count_++];
+            waiting.lengths = lengths;
+            waiting.node = index;
+            expect(waiting, all_words_ - words_);
+        }
+    }
+
+    /// With so many words left, and from then on.
+    void expect(Waiting& waiting, std::uint32_t left) {
+        if (left < TopicTrie::longest) waiting.lengths &= (Lengths{2} << left) - 1;
+        if (waiting.lengths == 0) return;
+        const auto length = static_cast<std::size_t>(63 - std::countl_zero(waiting.lengths));
+        waiting.next = expected_at_[length];
+        expected_at_[length] = static_cast<std::uint32_t>(&waiting - waiting_.get()) + 1;
+        ++expected_;
+    }
+
+    /// Those that are expected to match from this word on.
+    template <class Take>
+    void look_at_expected(WordId word, Take take) {
+        const std::uint32_t left = all_words_ - words_;
+        std::uint32_t& first = expected_at_[std::min(left, TopicTrie::longest)];
+        for (std::uint32_t at = std::exchange(first, 0); at != 0; ++steps_, --expected_) {
+            Waiting& waiting = waiting_[at - 1];
+            at = waiting.next;
+            if (word != 0) take(trie_.literal(waiting.node, trie_.nodes_[waiting.node], word));
+            expect(waiting, left - 1);
+        }
     }
 
     TopicTrie& trie_;
-    std::size_t room_ = 0;  // of the three arrays: as many as there are nodes, which no walk can exceed
+    std::size_t room_ = 0;  // of the arrays: as many as there are nodes, which no walk can exceed
     std::unique_ptr<Target[]> now_, next_;
-    std::unique_ptr<std::uint32_t[]> behind_hash_;
-    std::uint32_t now_count_ = 0, behind_hash_count_ = 0;
-    std::uint32_t words_ = 0;  // taken from the key so far
+    std::unique_ptr<std::uint32_t[]> behind_hash_;  // those to be looked at before every word
+    std::unique_ptr<Waiting[]> waiting_;            // the others, in lists by the number of words left
+    std::array<std::uint32_t, TopicTrie::longest + 1> expected_at_{};  // the lists: 1 + the first, 0 if none
+    std::uint32_t now_count_ = 0, behind_hash_count_ = 0, waiting_count_ = 0;
+    std::uint32_t expected_ = 0;   // in the lists
+    std::uint32_t words_ = 0;      // taken from the key so far
+    std::uint32_t all_words_ = 0;  // of the key; 0: not counted, or not known
+    std::uint64_t steps_ = 0;
     std::uint32_t walk_ = 0;
 };
 

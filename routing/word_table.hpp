@@ -40,6 +40,7 @@ class WordTable {
     }
 
     /// Numbers the word if it is new and notes where it may stand. It stays unused until `use` is called.
+    /// Nothing changes if it throws.
     WordId intern(const WordView& word, Depths depths);
 
     void use(WordId id) { ++uses_[id]; }
@@ -70,7 +71,8 @@ class WordTable {
                    (word.text.size() <= WordView::complete_size || long_texts_.at(slot.id) == word.text);
         });
     }
-    void rebuild_filter();
+    /// With no more bits than it has, it needs no memory.
+    void rebuild_filter(std::size_t most_bits);
 
     FlatTable<Slot> slots_;
     std::vector<std::uint32_t> uses_ = {0};  // by id; 0 is no word

@@ -2,6 +2,7 @@
 """A broker process with a free port and a data directory of its own, for tests in Python."""
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -11,17 +12,24 @@ import time
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that the system gives to no client meanwhile: below those that it chooses from."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class StartedBroker:
-    def __init__(self, program, definitions=None, config=None, arguments=(), data=None):
+    def __init__(self, program, definitions=None, config=None, arguments=(), data=None, prefix=(),
+                 environment=None, stdin=subprocess.DEVNULL, stderr=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trilby-test-"))
         self.address = ("127.0.0.1", free_port())
         self.program = program
-        self.command = [str(program), "serve", "--listen", "%s:%d" % self.address,
+        self.command = [*prefix, str(program), "serve", "--listen", "%s:%d" % self.address,
                         "--data-dir", str(data or self.directory / "data"), *arguments]
         if definitions:
             self.command += ["--definitions", str(definitions)]
@@ -29,8 +37,10 @@ class StartedBroker:
             path = self.directory / "trilby.toml"
             path.write_text(config)
             self.command += ["--config", str(path)]
-        self.environment = {}  # besides that of the test
+        self.environment = environment or {}  # besides that of the test
+        self.stdin = stdin
         self.log = open(self.directory / "log", "ab")
+        self.stderr = self.log if stderr is None else stderr
         self.process = None
         self.start()
 
@@ -43,7 +53,7 @@ class StartedBroker:
         return "amqp://guest:guest@%s:%d/%%2F" % self.address
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        self.process = subprocess.Popen(self.command, stdin=self.stdin, stdout=self.log, stderr=self.stderr,
                                         env={**os.environ, **self.environment})
         deadline = time.monotonic() + 60
         while True:

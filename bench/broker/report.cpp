@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "client/json_text.hpp"
+#include "json/text.hpp"
 
 namespace trilby::perf {
 namespace {
@@ -21,7 +21,7 @@ class Figures {
     void truth(std::string name, bool value) { add(std::move(name), value ? "true" : "false"); }
     void text(std::string name, std::string_view value) {
         std::string quoted;
-        client::append_json_string(quoted, value);
+        json::append_string(quoted, value);
         add(std::move(name), std::move(quoted));
     }
 

@@ -31,7 +31,7 @@ std::uint32_t by_table(std::uint32_t crc, const unsigned char* at, std::size_t s
 
 #if defined(__x86_64__)
 
-std::uint64_t load(const unsigned char* at) {
+std::uint64_t word_at(const unsigned char* at) {
     std::uint64_t value;
     std::memcpy(&value, at, sizeof value);
     return value;
@@ -68,13 +68,13 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t sta
         std::uint64_t second = 0;
         std::uint64_t third = 0;
         for (std::size_t i = 0; i < lane; i += 8) {
-            crc = _mm_crc32_u64(crc, load(at + i));
-            second = _mm_crc32_u64(second, load(at + lane + i));
-            third = _mm_crc32_u64(third, load(at + 2 * lane + i));
+            crc = _mm_crc32_u64(crc, word_at(at + i));
+            second = _mm_crc32_u64(second, word_at(at + lane + i));
+            third = _mm_crc32_u64(third, word_at(at + 2 * lane + i));
         }
         crc = shifted(shifted(crc) ^ second) ^ third;
     }
-    for (; size >= 8; at += 8, size -= 8) crc = _mm_crc32_u64(crc, load(at));
+    for (; size >= 8; at += 8, size -= 8) crc = _mm_crc32_u64(crc, word_at(at));
     auto rest = static_cast<std::uint32_t>(crc);
     for (; size != 0; --size, ++at) rest = _mm_crc32_u8(rest, *at);
     return rest;

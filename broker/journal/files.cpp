@@ -41,13 +41,14 @@ std::vector<std::string> DirectoryFiles::list() {
 }
 
 Files::File DirectoryFiles::open(const std::string& name) {
-    const int file = ::openat(handle_, name.c_str(), O_RDWR | O_CLOEXEC);
+    const int file = ::openat(handle_, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) fail("opening", directory_ / name);
     return file;
 }
 
 Files::File DirectoryFiles::create(const std::string& name, std::uint64_t size) {
-    const int file = ::openat(handle_, name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int file =
+        ::openat(handle_, name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) fail("making", directory_ / name);
     try {
         // Space first: a full disk is met here, before anything is promised.

@@ -13,11 +13,9 @@ std::string segment_name(std::uint64_t segment) {
 }
 
 std::uint64_t segment_of(std::string_view name) {
-    if (!name.ends_with(".seg")) return 0;
-    name.remove_suffix(4);
     std::uint64_t segment = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), segment);
-    return error == std::errc{} && end == name.data() + name.size() ? segment : 0;
+    std::from_chars(name.data(), name.data() + name.size(), segment);
+    return segment <= most_segments && segment_name(segment) == name ? segment : 0;
 }
 
 }  // namespace trilby::broker::journal

@@ -2,10 +2,15 @@
 #include "broker/journal/journal.hpp"
 
 #include <chrono>
+#include <new>
+#include <stdexcept>
 #include <system_error>
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+
+#include "protocol/quoted.hpp"
 
 namespace trilby::broker::journal {
 
@@ -104,17 +109,28 @@ std::uint64_t End::commit(Unit unit) {
 
 // ---- The journal.
 
-Journal::Journal(const std::filesystem::path& directory, std::size_t shards) : files_(directory) {
-    Recovered recovered = recover(files_);
-    damages_ = std::move(recovered.damages);
-    state_ = std::move(recovered.state);
-    published_ = std::move(recovered.published);
+Journal::Journal(const std::filesystem::path& directory, std::size_t shards, Remembered remembered)
+    : files_(directory) {
+    if (shards > most_shards)
+        throw std::runtime_error(
+            fmt::format("the journal has room for {} threads, and {} were asked for", most_shards, shards));
+    recovered_ = recover(files_, remembered);
+    number_ = recovered_->state.journal;
+    if (number_ == 0) recovered_->state.journal = remembered.journal;
+    const State& state = recovered_->state;
     const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                     std::chrono::system_clock::now().time_since_epoch())
                                                     .count());
-    first_stamp_ = std::max(now, state_->last_stamp + 1);  // whatever became of the machine's clock
+    first_stamp_ = std::max(now, state.last_stamp + 1);  // whatever became of the machine's clock
     for (std::size_t i = 0; i < shards; ++i)
-        ends_.push_back(std::make_unique<End>(*this, static_cast<ShardIndex>(i), state_->highest[i] + 1));
+        ends_.push_back(std::make_unique<End>(*this, static_cast<ShardIndex>(i), state.highest[i] + 1));
+}
+
+void Journal::keep_all_aside() {
+    for (State::Segment& segment : recovered_->state.segments) {
+        segment.damaged = true;
+        recovered_->state.damaged_through = std::max(recovered_->state.damaged_through, segment.number);
+    }
 }
 
 std::uint64_t Journal::time() const {
@@ -127,13 +143,20 @@ Journal::~Journal() {
     if (thread_.joinable()) stop();
 }
 
-void Journal::start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed) {
+void Journal::begin(Moved moved, WriterOptions options) {
     moved_ = std::move(moved);
-    failed_ = std::move(failed);
+    told_.resize(ends_.size() * 2);
     std::vector<ShardStreams*> streams;
     for (const auto& end : ends_) streams.push_back(&end->streams());
-    writer_ = std::make_unique<Writer>(files_, std::move(streams), *std::exchange(state_, std::nullopt),
-                                       WriterOptions{});
+    clear_away(files_, *recovered_);
+    writer_ = std::make_unique<Writer>(files_, std::move(streams), std::move(recovered_->state),
+                                       std::move(options));
+    recovered_.reset();
+}
+
+void Journal::start(Moved moved, Failed failed) {
+    begin(std::move(moved), {});
+    failed_ = std::move(failed);
     thread_ = std::jthread([this] { run(); });
     ::pthread_setname_np(thread_.native_handle(), "journal");
     preparer_ = std::jthread([this] { prepare(); });
@@ -141,6 +164,7 @@ void Journal::start(std::function<void(std::size_t)> moved, std::function<void(c
 }
 
 void Journal::stop() {
+    if (!thread_.joinable()) return finish();
     stopping_ = true;
     {
         const std::lock_guard lock(mutex_);
@@ -182,10 +206,12 @@ void Journal::prepare() {
             complained = false;
         } catch (const std::system_error& error) {
             made = false;
-            // The writer will meet a full disk itself, and say so.
-            if (!is_no_space(error) && !std::exchange(complained, true))
+            // The writer will meet what lacks itself, and say so.
+            if (!is_shortage(error) && !std::exchange(complained, true))
                 spdlog::warn("a segment cannot be made ahead, and is tried again each second: {}",
-                             error.what());
+                             protocol::printable(error.what()));
+        } catch (const std::bad_alloc&) {
+            made = false;
         }
         lock.lock();
         if (made) {
@@ -207,20 +233,31 @@ void Journal::wake() {
     woken_.notify_one();
 }
 
+void Journal::tell() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // safe positions first, then who sleeps
+    for (std::size_t i = 0; i < ends_.size(); ++i) {
+        const std::uint64_t publishes = ends_[i]->safe_publishes();
+        const std::uint64_t settles = ends_[i]->safe_settles();
+        if (publishes == told_[2 * i] && settles == told_[2 * i + 1] && !ends_[i]->wants_calls()) continue;
+        told_[2 * i] = publishes;
+        told_[2 * i + 1] = settles;
+        moved_(i);
+    }
+}
+
+bool Journal::turn(Writer::Clock::time_point now) {
+    const bool busy = writer_->step(now);
+    tell();
+    return busy;
+}
+
+void Journal::finish() {
+    writer_->finish();
+    tell();
+}
+
 void Journal::run() {
     constexpr std::chrono::milliseconds retry{200};
-    std::vector<std::uint64_t> told(ends_.size() * 2);
-    const auto tell = [&] {
-        std::atomic_thread_fence(std::memory_order_seq_cst);  // safe positions first, then who sleeps
-        for (std::size_t i = 0; i < ends_.size(); ++i) {
-            const std::uint64_t publishes = ends_[i]->safe_publishes();
-            const std::uint64_t settles = ends_[i]->safe_settles();
-            if (publishes == told[2 * i] && settles == told[2 * i + 1] && !ends_[i]->wants_calls()) continue;
-            told[2 * i] = publishes;
-            told[2 * i + 1] = settles;
-            moved_(i);
-        }
-    };
     const auto sleep_until = [&](Writer::Clock::time_point due) {
         std::unique_lock lock(mutex_);
         const auto woken = [&] { return std::exchange(wake_up_, false); };
@@ -234,16 +271,18 @@ void Journal::run() {
         for (;;) {
             bool busy;
             try {
-                busy = writer_->step(Writer::Clock::now());
+                busy = turn(Writer::Clock::now());
                 look_after_spares();
-                out_of_space_.store(false, std::memory_order_relaxed);
-            } catch (const NoSpace&) {
-                out_of_space_.store(true, std::memory_order_relaxed);
+                if (out_of_space_.exchange(false, std::memory_order_relaxed))
+                    spdlog::info("the journal has a segment again, publishers go on");
+            } catch (const Shortage& error) {
+                if (!out_of_space_.exchange(true, std::memory_order_relaxed))
+                    spdlog::warn("the journal cannot begin a segment, publishers wait until it can: {}",
+                                 error.what());
                 if (stopping_) return;
                 sleep_until(Writer::Clock::now() + retry);
                 continue;
             }
-            tell();
             if (busy) continue;
             if (stopping_) break;
             writer_->make_reserve();
@@ -252,8 +291,7 @@ void Journal::run() {
             if (!writer_->has_news()) sleep_until(writer_->next_due());
             asleep_.store(false, std::memory_order_relaxed);
         }
-        writer_->finish();
-        tell();
+        finish();
     } catch (const std::exception& error) {
         failed_(error.what());
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -46,6 +47,11 @@ class End {
     /// The queue holds it no longer, or has delivered it once more. Handed over by `flush`, in runs.
     void settle(StoredQueue queue, MessageId message) { gather(RecordType::settle, queue, message); }
     void mark(StoredQueue queue, MessageId message) { gather(RecordType::mark, queue, message); }
+    /// The next so many calls of these need no memory.
+    void make_room(std::size_t count) {
+        if (gathered_.capacity() - gathered_.size() < count)
+            gathered_.reserve(std::max(gathered_.size() + count, 2 * gathered_.capacity()));
+    }
 
     /// A transaction: counts as a whole, or not at all.
     class Unit {
@@ -117,54 +123,79 @@ class End {
 /// that writes.
 class Journal {
   public:
-    /// Reads what is there. Throws std::system_error, or std::runtime_error with a sentence for the operator.
-    Journal(const std::filesystem::path& directory, std::size_t shards);
+    /// Reads what is there, and changes nothing before `start`. Throws std::system_error, or
+    /// std::runtime_error with a sentence for the operator.
+    Journal(const std::filesystem::path& directory, std::size_t shards, Remembered remembered);
     ~Journal();
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
 
-    const std::vector<Damage>& damages() const { return damages_; }
-    std::uint64_t living_messages() const { return state_->living.messages(); }
+    // ---- Before `start`: what was found.
+
+    /// Its number, which the catalog remembers; 0: there was no journal.
+    std::uint64_t number() const { return number_; }
+    const std::vector<Damage>& damages() const { return recovered_->damages; }
+    const State& state() const { return recovered_->state; }
     /// Once, before `start`: visit(MessageId, Living::Holder) for every queue that holds a message, in the
     /// order of each queue.
     template <class F>
     void restore(F visit) {
-        for (const Published& one : std::exchange(published_, {}))
-            state_->living.each_holder(one.id, [&](Living::Holder holder) { visit(one.id, holder); });
+        for (const Published& one : std::exchange(recovered_->published, {}))
+            recovered_->state.living.each_holder(one.id,
+                                                 [&](Living::Holder holder) { visit(one.id, holder); });
     }
     /// Before `start`: a queue that does not exist any more holds nothing.
-    void forget(StoredQueue queue, MessageId message) { state_->living.settle(queue, message, 1); }
+    void forget(StoredQueue queue, MessageId message) { recovered_->state.living.settle(queue, message, 1); }
+    /// Something in them cannot be placed: what can is written again, and then they are moved aside.
+    void keep_all_aside();
 
     End& end(std::size_t shard) { return *ends_[shard]; }
 
-    /// `moved(shard)` is called by the writer's thread when a shard has something to look at; `failed(text)`
-    /// once, when the disk fails for good: nothing more will be safe then.
-    void start(std::function<void(std::size_t)> moved, std::function<void(const std::string&)> failed);
+    using Moved = std::function<void(std::size_t shard)>;
+    using Failed = std::function<void(const std::string&)>;
+    /// `moved` is called by the writer's thread when a shard has something to look at; `failed` once, when
+    /// the disk fails for good: nothing more will be safe then.
+    void start(Moved moved, Failed failed);
     /// When the shards have ended: everything handed over is synced.
     void stop();
+
+    /// As `start`, without threads: whoever calls this calls `turn` as well, and is the writer's thread.
+    void begin(Moved moved, WriterOptions options);
+    /// A step of the writer; whom it concerns is told. False: there is nothing more to do before `next_due`,
+    /// or before something is handed over. Throws what the writer throws.
+    bool turn(Writer::Clock::time_point now);
+    bool has_news() const { return writer_->has_news(); }
+    /// time_point::max(): nothing is due.
+    Writer::Clock::time_point next_due() const { return writer_->next_due(); }
+
     /// Any shard's thread: it has handed something over.
     void wake();
     /// Microseconds, later than all stamps of earlier lives; any thread.
     std::uint64_t time() const;
-    /// The disk has no room for another segment; any thread.
+    /// What the catalog should remember; any thread, once it is started.
+    Remembered to_remember() const { return {writer_->journal(), writer_->promised()}; }
+    void catalog_is_at(std::uint64_t changes) { writer_->catalog_is_at(changes); }
+    /// There is nothing to make another segment of; any thread.
     bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
 
   private:
     friend class End;
     void run();
+    void tell();
+    void finish();
     /// The writer's thread: takes a segment that was prepared, and asks for another one.
     void look_after_spares();
     void prepare();
 
     DirectoryFiles files_;
-    std::vector<Damage> damages_;
-    std::optional<State> state_;        // until `start`
-    std::vector<Published> published_;  // until `restore`
+    std::optional<Recovered> recovered_;  // until `start`
+    std::uint64_t number_ = 0;
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::uint64_t first_stamp_ = 0;
     std::vector<std::unique_ptr<End>> ends_;
-    std::function<void(std::size_t)> moved_;
-    std::function<void(const std::string&)> failed_;
+    Moved moved_;
+    Failed failed_;
+    std::vector<std::uint64_t> told_;  // of each end: how far its publishes and its settles are safe
     std::unique_ptr<Writer> writer_;
     std::atomic<bool> out_of_space_{false};
     std::atomic<bool> stopping_{false};

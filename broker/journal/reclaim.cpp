@@ -2,8 +2,13 @@
 #include "broker/journal/reclaim.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 #include <vector>
+
+#include <spdlog/spdlog.h>
+
+#include "broker/journal/shortage.hpp"
 
 namespace trilby::broker::journal {
 
@@ -21,10 +26,18 @@ void Reclaim::leave() {
 
 void Reclaim::scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budget) {
     if (file_ == -1) {
-        file_ = files_.open(segment_name(segment));
+        try {
+            file_ = files_.open(segment_name(segment));
+        } catch (const std::system_error& error) {
+            if (is_shortage(error)) return;  // another time
+            throw;
+        }
         segment_ = segment;
-        at_ = batches_at;
+        seed_ = seed_of(journal_, segment);
+        stuck_ = false;
+        again();
     }
+    const std::uint64_t at_before = at_;
     std::uint64_t buffer_at = at_;  // in the segment, of the buffer's first octet
     std::size_t used = 0;
     std::string buffer;
@@ -41,18 +54,36 @@ void Reclaim::scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budge
         buffer.resize(before + got);
         return buffer.size() >= size;
     };
+    const auto go_to = [&](std::uint64_t place) {
+        if (place - buffer_at > buffer.size()) {
+            buffer.clear();
+            buffer_at = place;
+        }
+        used = place - buffer_at;
+    };
     const std::uint64_t stop = at_ + budget;
     while (at_ < end && at_ < stop && living_.in_segment(segment) != 0) {
-        if (!have(sizeof(BatchHead))) break;
-        if (load<std::uint32_t>(buffer.data() + used) == BatchHead::expected_magic) {
-            used += sizeof(BatchHead);
-        } else {
-            if (!have(sizeof(RecordHead))) break;
-            const auto length = load<std::uint32_t>(buffer.data() + used);
-            if (length < sizeof(RecordHead) || length % 8 != 0 || !have(length)) {
-                // A damaged batch, which recovery went around: on to the next octets that make sense.
-                used += 8;
+        if (at_ == batch_end_) {
+            if (!have(sizeof(BatchHead))) break;
+            const auto head = load<BatchHead>(buffer.data() + used);
+            if (head.magic == BatchHead::expected_magic && head.checksum == checksum_of(head, seed_)) {
+                used += sizeof head;
+                batch_end_ = std::min(at_ + sizeof head + head.size, end);
             } else {
+                // A damaged head, which recovery went around as well: on to the next one.
+                used += 8;
+                batch_end_ += 8;
+            }
+        } else {
+            // A damaged batch, of which recovery took nothing, must not lead beyond its end.
+            const std::uint64_t left = batch_end_ - at_;
+            if (!have(std::min<std::uint64_t>(sizeof(RecordHead), left))) break;
+            const std::uint64_t length =
+                left < sizeof(RecordHead) ? 0 : load<std::uint32_t>(buffer.data() + used);
+            if (length < sizeof(RecordHead) || length % 8 != 0 || length > left) {
+                go_to(batch_end_);
+            } else {
+                if (!have(length)) break;
                 copy_record(buffer.data() + used, buffer_at + used);
                 used += length;
             }
@@ -60,21 +91,28 @@ void Reclaim::scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budge
         at_ = buffer_at + used;
     }
     if (at_ >= end) at_ = end;
+    if (at_ == at_before && !std::exchange(stuck_, true))
+        spdlog::error(
+            "{} has been damaged since the start: {} of what lives in it cannot be read; the next start says "
+            "where",
+            segment_name(segment), living_.in_segment(segment));
 }
 
 void Reclaim::copy_record(const char* record, std::uint64_t at) {
     const auto head = load<RecordHead>(record);
     if (head.type != RecordType::publish || !living_.is_at(head.id, {segment_, at})) return;
+    // Damaged since it was read; sealed once more it would pass for sound.
+    if (crc32c(0, record + 8, head.length - 8) != head.checksum) return;
     std::vector<Living::Holder> holders;
     living_.each_holder(head.id, [&](Living::Holder holder) { holders.push_back(holder); });
 
-    const std::size_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
-    const std::size_t size = head.length - (head.count - holders.size()) * sizeof(StoredQueue);
+    const std::size_t fields_at = sizeof head + queue_count(head) * sizeof(StoredQueue);
+    const std::size_t size = head.length - (queue_count(head) - holders.size()) * sizeof(StoredQueue);
     const std::size_t start = copies_.size();
     copies_.resize(start + size);
     char* to = copies_.data() + start;
     RecordHead copy = head;
-    copy.count = static_cast<std::uint16_t>(holders.size());
+    set_queue_count(copy, holders.size());
     std::memcpy(to, &copy, sizeof copy);
     for (std::size_t i = 0; i < holders.size(); ++i)
         std::memcpy(to + sizeof copy + i * sizeof(StoredQueue), &holders[i].queue, sizeof(StoredQueue));

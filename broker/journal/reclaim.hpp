@@ -13,13 +13,16 @@ namespace trilby::broker::journal {
 /// writer's thread. Throws std::system_error.
 class Reclaim {
   public:
-    Reclaim(Files& files, const Living& living) : files_(files), living_(living) {}
+    /// `journal` is its number.
+    Reclaim(Files& files, const Living& living, std::uint64_t journal)
+        : files_(files), living_(living), journal_(journal) {}
     ~Reclaim();
     Reclaim(const Reclaim&) = delete;
     Reclaim& operator=(const Reclaim&) = delete;
 
     /// Goes on for at least `budget` octets in this segment, which ends at `end`. What it counts is what it
-    /// reads, not what it copies, for a nearly dead segment takes time as well.
+    /// reads, not what it copies, for a nearly dead segment takes time as well. What has been damaged since
+    /// the start is not copied, and the segment stays.
     void scan(std::uint64_t segment, std::uint64_t end, std::uint64_t budget);
     /// Whole records: publishes with who still holds them, and their marks.
     const std::string& copies() const { return copies_; }
@@ -28,7 +31,7 @@ class Reclaim {
     /// They were not, and something was settled meanwhile that they do not know of: from the start.
     void again() {
         copies_.clear();
-        at_ = batches_at;
+        at_ = batch_end_ = batches_at;
     }
     /// Before the segment goes.
     void leave();
@@ -40,9 +43,13 @@ class Reclaim {
 
     Files& files_;
     const Living& living_;
+    const std::uint64_t journal_;
     Files::File file_ = -1;
     std::uint64_t segment_ = 0;
+    std::uint32_t seed_ = 0;  // of the segment
     std::uint64_t at_ = 0;
+    std::uint64_t batch_end_ = 0;  // of the batch at hand; `at_`: the next one begins here
+    bool stuck_ = false;           // what still lives in the segment cannot be read, which was reported
     std::string copies_;
 };
 

@@ -24,13 +24,9 @@ inline void write_publish(char* to, MessageId id, std::uint64_t stamp, std::span
                           const Publication& publication) {
     const auto& [names, tail, header_frame_size, body_size] = publication;
     const std::size_t size = publish_size(queues.size(), names.size() + tail.size());
-    const RecordHead head{.length = 0,
-                          .checksum = 0,
-                          .type = RecordType::publish,
-                          .zero = 0,
-                          .count = static_cast<std::uint16_t>(queues.size()),
-                          .times = 0,
-                          .id = id};
+    RecordHead head{
+        .length = 0, .checksum = 0, .type = RecordType::publish, .zero = 0, .count = 0, .times = 0, .id = id};
+    set_queue_count(head, queues.size());
     const PublishFields fields{.stamp = stamp,
                                .names_size = static_cast<std::uint32_t>(names.size()),
                                .header_frame_size = header_frame_size,
@@ -53,7 +49,7 @@ inline void write_publish(char* to, MessageId id, std::uint64_t stamp, std::span
 /// A publish's sizes add up to its length; the record is there as a whole.
 inline bool is_publish(const char* at) {
     const auto head = load<RecordHead>(at);
-    const std::uint64_t fields_at = sizeof head + head.count * sizeof(StoredQueue);
+    const std::uint64_t fields_at = sizeof head + queue_count(head) * sizeof(StoredQueue);
     if (head.type != RecordType::publish || fields_at + sizeof(PublishFields) > head.length) return false;
     const auto fields = load<PublishFields>(at + fields_at);
     if (fields.header_frame_size < 8 + 12 || fields.names_size < 2) return false;
@@ -65,7 +61,7 @@ inline bool is_publish(const char* at) {
 /// The message of such a record, in place.
 inline Publication publication_of(const char* at) {
     const auto head = load<RecordHead>(at);
-    const char* const fields_at = at + sizeof head + head.count * sizeof(StoredQueue);
+    const char* const fields_at = at + sizeof head + queue_count(head) * sizeof(StoredQueue);
     const auto fields = load<PublishFields>(fields_at);
     const char* const names = fields_at + sizeof fields;
     const std::size_t tail = 1 + std::size_t{fields.header_frame_size} +
@@ -102,6 +98,18 @@ inline void write_commit(char* to, std::uint32_t records) {
                           .id = 0};
     std::memcpy(to, &head, sizeof head);
     seal_record(to, commit_size);
+}
+
+inline void write_catalog(char* to, std::uint64_t changes) {
+    const RecordHead head{.length = 0,
+                          .checksum = 0,
+                          .type = RecordType::catalog,
+                          .zero = 0,
+                          .count = 0,
+                          .times = 0,
+                          .id = changes};
+    std::memcpy(to, &head, sizeof head);
+    seal_record(to, sizeof head);
 }
 
 }  // namespace trilby::broker::journal

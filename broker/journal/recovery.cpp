@@ -3,294 +3,261 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
-#include <optional>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "broker/journal/aside.hpp"
+#include "broker/journal/chain.hpp"
 #include "broker/journal/records.hpp"
 
 namespace trilby::broker::journal {
 
 namespace {
 
-struct Found {
-    SegmentHead head;
-    std::string name;
-};
-
 constexpr std::uint64_t usual_record = 128;
 constexpr std::uint64_t most_reserved = std::uint64_t{4} << 20;
-
-/// A file at a time, in memory that is used again: fresh memory costs more than the reading.
-class Contents {
-  public:
-    std::string_view read(Files& files, Files::File file) {
-        const std::uint64_t size = files.size(file);
-        if (size > capacity_) {
-            octets_ = std::make_unique_for_overwrite<char[]>(size);
-            capacity_ = size;
-        }
-        return {octets_.get(), files.read(file, 0, {octets_.get(), size})};
-    }
-
-  private:
-    std::unique_ptr<char[]> octets_;
-    std::uint64_t capacity_ = 0;
-};
-
-std::optional<SegmentHead> read_head(Files& files, const std::string& name) {
-    const Files::File file = files.open(name);
-    SegmentHead head;
-    const std::size_t got = files.read(file, 0, {reinterpret_cast<char*>(&head), sizeof head});
-    files.close(file);
-    if (got != sizeof head || head.magic != SegmentHead::expected_magic ||
-        head.checksum != checksum_of(head) || head.segment != segment_of(name))
-        return std::nullopt;
-    return head;
-}
-
-bool is_record(const char* at, std::uint64_t left) {
-    if (left < sizeof(RecordHead)) return false;
-    const auto head = load<RecordHead>(at);
-    if (head.length < sizeof head || head.length % 8 != 0 || head.length > left ||
-        crc32c(0, at + 8, head.length - 8) != head.checksum)
-        return false;
-    switch (head.type) {
-        case RecordType::publish: return head.count != 0 && is_publish(at);
-        case RecordType::settle:
-        case RecordType::mark: {
-            if (sizeof head + head.count * sizeof(Run) != head.length) return false;
-            for (unsigned i = 0; i < head.count; ++i)
-                if (load<Run>(at + sizeof head + i * sizeof(Run)).count > UINT32_MAX) return false;
-            return true;
-        }
-        case RecordType::commit: return true;
-    }
-    return false;
-}
-
-/// One segment's octets and what is known of it.
-class Scan {
-  public:
-    Scan(const SegmentHead& head, std::string_view octets, RecoveryFault fault)
-        : seed_(seed_of(head.journal, head.segment)), octets_(octets), fault_(fault) {}
-
-    std::optional<BatchHead> head_at(std::uint64_t at) const {
-        if (at + sizeof(BatchHead) > octets_.size()) return std::nullopt;
-        const auto head = load<BatchHead>(octets_.data() + at);
-        if (head.magic != BatchHead::expected_magic) return std::nullopt;
-        if (head.checksum != checksum_of(head, seed_) && fault_ != RecoveryFault::seed_unchecked)
-            return std::nullopt;
-        return head;
-    }
-    bool is_whole(std::uint64_t at, const BatchHead& head) const {
-        at += sizeof head;
-        if (head.size > octets_.size() - at) return false;
-        std::uint32_t digest = seed_;
-        const std::uint64_t end = at + head.size;
-        std::uint32_t count = 0;
-        for (; at != end; ++count) {
-            if (!is_record(octets_.data() + at, end - at)) return false;
-            const auto record = load<RecordHead>(octets_.data() + at);
-            digest = crc32c(digest, &record.checksum, sizeof record.checksum);
-            at += record.length;
-        }
-        if (fault_ == RecoveryFault::seed_unchecked || fault_ == RecoveryFault::digest_unchecked) return true;
-        return digest == head.digest && count == head.count;
-    }
-    /// The next whole batch behind `at` with a sequence of at least `least`; none: the end.
-    std::uint64_t next_whole(std::uint64_t at, std::uint64_t least) const {
-        for (at += 8; at + sizeof(BatchHead) <= octets_.size(); at += 8)
-            if (const auto head = head_at(at); head && head->sequence >= least && is_whole(at, *head))
-                return at;
-        return octets_.size();
-    }
-    /// Does some batch behind `at` say that batch `sequence` was synced?
-    bool was_promised(std::uint64_t at, std::uint64_t sequence) const {
-        for (at += 8; at + sizeof(BatchHead) <= octets_.size(); at += 8)
-            if (const auto head = head_at(at); head && head->sequence - head->back >= sequence) return true;
-        return false;
-    }
-
-  private:
-    const std::uint32_t seed_;
-    const std::string_view octets_;
-    const RecoveryFault fault_;
-};
+constexpr std::uint64_t counter_bits = (std::uint64_t{1} << 56) - 1;
 
 class Reader {
   public:
-    Reader(Files& files, Recovered& result, RecoveryFault fault)
+    Reader(Files& files, Recovered& result, Remembered remembered, RecoveryFault fault)
         : files_(files),
+          result_(result),
           state_(result.state),
-          damages_(result.damages),
-          published_(result.published),
-          fault_(fault) {}
+          remembered_(remembered),
+          fault_(fault),
+          chain_(find_chain(files, remembered)) {}
 
-    void read(const std::vector<std::string>& names) {
-        for (const std::string& name : names) {
-            state_.next_segment = std::max(state_.next_segment, segment_of(name) + 1);
-            if (const auto head = read_head(files_, name)) heads_.emplace(head->segment, *head);
+    void read() {
+        result_.damages = std::move(chain_.damages);
+        result_.aside = std::move(chain_.aside);
+        result_.forgotten = std::move(chain_.forgotten);
+        state_.journal = chain_.links.empty() ? 0 : chain_.journal;
+        state_.next_segment = chain_.next_segment;
+        state_.damaged_through = chain_.damaged_through;
+        if (!chain_.links.empty()) {
+            read_segments();
+        } else if (remembered_.sequence != 0) {
+            lose_the_end(0, 0);
         }
-        if (heads_.empty()) return;
-        std::vector<const SegmentHead*> chain;
-        const std::uint64_t oldest = heads_.rbegin()->second.oldest;
-        for (std::uint64_t number = heads_.rbegin()->first; number != 0 && number >= oldest;) {
-            auto found = heads_.find(number);
-            if (found == heads_.end()) {
-                // The oldest ones go first, so what is missing below all others has been given up.
-                const bool named = std::find(names.begin(), names.end(), segment_name(number)) != names.end();
-                found = heads_.lower_bound(number);
-                const bool older = found != heads_.begin() && (--found)->first >= oldest;
-                if (named || older)
-                    damages_.push_back({number, 0, 0, "the segment is missing, or its head is damaged"});
-                if (!older) break;
-            }
-            chain.push_back(&found->second);
-            number = found->second.previous;
-        }
-        std::reverse(chain.begin(), chain.end());
-        std::uint64_t octets = 0;
-        for (const SegmentHead* head : chain) octets += size_of(segment_name(head->segment));
-        // Growing it would cost more than what is read; what is not used takes no memory.
-        published_.reserve(std::min<std::uint64_t>(octets / usual_record, most_reserved));
-        state_.journal = chain.back()->journal;
-        expected_ = chain.front()->sequence;
-        for (std::size_t i = 0; i < chain.size(); ++i)
-            segment(*chain[i], i + 1 == chain.size() ? nullptr : chain[i + 1]);
-        state_.next_sequence = expected_;
-        put_in_order();
-        forget_others(names, chain);
+        // Beyond the newest: a file that a power cut left before anything was promised in it, unless somebody
+        // remembers more than there is.
+        auto& to = end_is_missing_ ? result_.aside : result_.forgotten;
+        to.insert(to.end(), chain_.unbegun.begin(), chain_.unbegun.end());
     }
 
   private:
-    std::uint64_t size_of(const std::string& name) {
-        const Files::File file = files_.open(name);
-        const std::uint64_t size = files_.size(file);
-        files_.close(file);
-        return size;
+    void read_segments() {
+        const auto& links = chain_.links;
+        std::uint64_t octets = 0;
+        for (const Link& link : links) octets += link.size;
+        // Growing it would cost more than what is read; what is not used takes no memory.
+        result_.published.reserve(std::min<std::uint64_t>(octets / usual_record, most_reserved));
+        expected_ = links.front().head.sequence;
+        for (std::size_t i = 0; i < links.size(); ++i)
+            segment(links[i], i + 1 == links.size() ? nullptr : &links[i + 1]);
+        state_.read_through = std::max(state_.read_through, links.back().head.sequence - 1);
+        if (links.back().has_head) state_.newest_head = links.back().head;
+        state_.next_sequence = expected_;
+        put_in_order();
     }
 
     /// Leaves what lives, once. What was moved in the log stands behind what came after it, and shards do not
     /// wait for each other.
     void put_in_order() {
-        std::erase_if(published_, [&](const Published& one) {
+        std::erase_if(result_.published, [&](const Published& one) {
             return !state_.living.is_at(one.id, {one.segment, std::uint64_t{one.offset} * 8});
         });
         const auto before = [](const Published& a, const Published& b) {
             return std::pair(a.stamp, a.id) < std::pair(b.stamp, b.id);
         };
-        if (!std::is_sorted(published_.begin(), published_.end(), before))
-            std::sort(published_.begin(), published_.end(), before);
+        if (!std::is_sorted(result_.published.begin(), result_.published.end(), before))
+            std::sort(result_.published.begin(), result_.published.end(), before);
     }
 
-    void segment(const SegmentHead& head, const SegmentHead* next) {
-        const Files::File file = files_.open(segment_name(head.segment));
+    void segment(const Link& link, const Link* next) {
+        const Files::File file = files_.open(segment_name(link.number));
         const std::string_view octets = contents_.read(files_, file);
         if (fault_ != RecoveryFault::no_sync) files_.sync(file);
         files_.close(file);
-        for (std::size_t i = 0; i < most_shards; ++i)
-            state_.highest[i] = std::max(state_.highest[i], head.highest[i]);
+        if (link.has_head)
+            for (std::size_t i = 0; i < most_shards; ++i)
+                state_.highest[i] = std::max(state_.highest[i], link.head.highest[i]);
+        if (link.head.sequence > expected_ && !link.gap_before)
+            damaged(
+                link, 0, 0,
+                fmt::format("batches {} to {}, which stood before it", expected_, link.head.sequence - 1));
+        expected_ = std::max(expected_, link.head.sequence);
+        const std::size_t damages_before = result_.damages.size();
         const std::uint64_t end =
-            next == nullptr ? octets.size() : std::min<std::uint64_t>(next->previous_end, octets.size());
-        if (next != nullptr && next->previous_end > octets.size())
-            damages_.push_back(
-                {head.segment, octets.size(), next->previous_end - octets.size(), "the segment is cut off"});
-        const Scan scan(head, octets.substr(0, end), fault_);
-        if (head.sequence > expected_)
-            damages_.push_back({head.segment, 0, 0, "batches before it are missing"});
-        expected_ = std::max(expected_, head.sequence);
-        std::uint64_t at = batches_at;
+            next == nullptr ? read_newest(link, octets) : read_closed(link, *next, octets);
+        if (link.copy_is_bad && state_.read_through >= link.head.sequence)
+            damaged(link, link.bad_copy, sizeof(SegmentHead), "one copy of its head; the other one is used");
+        const bool damaged_here = !link.has_head || result_.damages.size() != damages_before;
+        state_.segments.push_back({link.number, end, damaged_here});
+        state_.previous_end = end;
+    }
+
+    /// Everything in it was promised, for its writer went on to another one. Returns where it ends.
+    std::uint64_t read_closed(const Link& link, const Link& next, std::string_view octets) {
+        const bool end_is_known = next.has_head && next.head.previous == link.number;
+        const std::uint64_t end =
+            end_is_known ? std::min<std::uint64_t>(next.head.previous_end, octets.size()) : octets.size();
+        if (end_is_known && next.head.previous_end > octets.size())
+            damaged(link, octets.size(), next.head.previous_end - octets.size(), "the file is too short");
+        const Scan scan(link.head.journal, link.number, octets.substr(0, end), fault_);
+        std::uint64_t at = std::min(batches_at, end);
         while (at < end) {
-            const auto batch = scan.head_at(at);
-            if (batch && batch->sequence == expected_ && scan.is_whole(at, *batch)) {
-                apply(octets.data() + at + sizeof *batch, batch->size, head.segment, at + sizeof *batch);
-                at += sizeof *batch + batch->size;
-                ++expected_;
-                continue;
-            }
-            // It was promised if a later batch says so, or if the writer had gone on to another segment.
-            if (next == nullptr && fault_ == RecoveryFault::no_cut_at_a_hole) {
-                at = scan.next_whole(at, expected_);
-                if (const auto resumed = scan.head_at(at)) expected_ = resumed->sequence;
-                continue;
-            }
-            if (next == nullptr && !scan.was_promised(at, expected_)) break;
+            if (take(scan, link, octets, at)) continue;
             const std::uint64_t sound = scan.next_whole(at, expected_);
-            damages_.push_back({head.segment, at, sound - at, "batch " + std::to_string(expected_)});
-            at = sound;
-            if (const auto resumed = scan.head_at(at)) expected_ = resumed->sequence;
+            if (!end_is_known && sound == scan.end() && (next.gap_before || next.head.sequence <= expected_))
+                break;
+            pass_over(scan, link, at, sound);
         }
-        state_.segments.push_back({head.segment, at});
-        state_.previous_end = at;
-        if (next != nullptr) expected_ = std::max(expected_, next->sequence);
+        if (!next.gap_before) expected_ = std::max(expected_, next.head.sequence);
+        return at;
+    }
+
+    /// Its last batches may never have been promised; then they were not there for anybody. Returns where it
+    /// ends.
+    std::uint64_t read_newest(const Link& link, std::string_view octets) {
+        if (octets.size() < batches_at)
+            damaged(link, octets.size(), batches_at - octets.size(), "the file is too short");
+        const Scan scan(link.head.journal, link.number, octets, fault_);
+        std::uint64_t at = std::min<std::uint64_t>(batches_at, octets.size());
+        while (at < scan.end()) {
+            if (take(scan, link, octets, at)) continue;
+            std::uint64_t sound = scan.next_whole(at, expected_);
+            if (fault_ == RecoveryFault::no_cut_at_a_hole) {
+                go_on(scan, at, sound);
+                continue;
+            }
+            // It was promised if a later batch says so, or somebody who remembers; and so was the first one
+            // behind a head that cannot be read.
+            if (expected_ > remembered_.sequence && (link.has_head || at != batches_at) &&
+                !scan.was_promised(at, expected_))
+                break;
+            if (sound == scan.end()) {
+                // There is no more to go on with, but what was there was a batch.
+                if (!scan.looks_like_a_head(at)) break;
+                const auto head = scan.head_at(at);
+                sound = at + std::min(sizeof(BatchHead) + (head ? head->size : 0), scan.end() - at);
+                damaged(link, at, sound - at, fmt::format("batch {}", expected_++));
+                at = sound;
+                continue;
+            }
+            pass_over(scan, link, at, sound);
+        }
+        if (expected_ <= remembered_.sequence) lose_the_end(link.number, at);
+        return at;
+    }
+
+    /// `segment`: the newest one; 0: there is none.
+    void lose_the_end(std::uint64_t segment, std::uint64_t at) {
+        end_is_missing_ = true;
+        state_.damaged_through = std::max(state_.damaged_through, segment);
+        result_.damages.push_back(
+            {Damage::Kind::missing, segment == 0 ? "no segment is there" : segment_name(segment), at, 0,
+             fmt::format("the end of the journal, batches {} to {}", expected_, remembered_.sequence)});
+        expected_ = state_.next_sequence = remembered_.sequence + 1;
+    }
+
+    /// The expected batch, if it is there as a whole.
+    bool take(const Scan& scan, const Link& link, std::string_view octets, std::uint64_t& at) {
+        const auto batch = scan.head_at(at);
+        if (!batch || batch->sequence != expected_ || !scan.is_whole(at, *batch)) return false;
+        apply(octets.data() + at + sizeof *batch, batch->size, link.number, at + sizeof *batch);
+        at += sizeof *batch + batch->size;
+        state_.read_through = expected_++;
+        return true;
+    }
+
+    void pass_over(const Scan& scan, const Link& link, std::uint64_t& at, std::uint64_t sound) {
+        damaged(link, at, sound - at, fmt::format("batch {}", expected_));
+        go_on(scan, at, sound);
+    }
+    void go_on(const Scan& scan, std::uint64_t& at, std::uint64_t sound) {
+        at = sound;
+        if (const auto resumed = scan.head_at(at)) expected_ = resumed->sequence;
+    }
+
+    void damaged(const Link& link, std::uint64_t offset, std::uint64_t size, std::string text) {
+        result_.damages.push_back(
+            {Damage::Kind::rot, segment_name(link.number), offset, size, std::move(text)});
+        state_.damaged_through = std::max(state_.damaged_through, link.number);
     }
 
     void apply(const char* records, std::uint64_t size, std::uint64_t segment, std::uint64_t offset) {
         for (const char* at = records; at != records + size;) {
             const auto record = load<RecordHead>(at);
             const char* const fields = at + sizeof record;
-            if (record.type == RecordType::publish) {
-                queues_.resize(record.count);
-                std::memcpy(queues_.data(), fields, record.count * sizeof(StoredQueue));
-                state_.living.publish(record.id, {segment, offset + static_cast<std::uint64_t>(at - records)},
-                                      record.length, queues_);
-                const auto publish = load<PublishFields>(fields + record.count * sizeof(StoredQueue));
-                published_.push_back(
-                    {record.id, publish.stamp, static_cast<std::uint32_t>(segment),
-                     static_cast<std::uint32_t>((offset + static_cast<std::uint64_t>(at - records)) / 8)});
-                state_.last_stamp = std::max(state_.last_stamp, publish.stamp);
-                const std::uint64_t shard = record.id >> 56;
-                if (shard < most_shards)
-                    state_.highest[shard] =
-                        std::max(state_.highest[shard], record.id & ((std::uint64_t{1} << 56) - 1));
-            } else {
-                for (unsigned i = 0; record.type != RecordType::commit && i < record.count; ++i) {
-                    const auto run = load<Run>(fields + i * sizeof(Run));
-                    if (record.type == RecordType::settle) {
+            switch (record.type) {
+                case RecordType::publish: {
+                    const std::uint64_t place = offset + static_cast<std::uint64_t>(at - records);
+                    queues_.resize(queue_count(record));
+                    std::memcpy(queues_.data(), fields, queues_.size() * sizeof(StoredQueue));
+                    state_.living.publish(record.id, {segment, place}, record.length, queues_);
+                    for (const StoredQueue queue : queues_)
+                        state_.newest_queue = std::max(state_.newest_queue, queue);
+                    const auto publish = load<PublishFields>(fields + queues_.size() * sizeof(StoredQueue));
+                    result_.published.push_back({record.id, publish.stamp,
+                                                 static_cast<std::uint32_t>(segment),
+                                                 static_cast<std::uint32_t>(place / 8)});
+                    state_.last_stamp = std::max(state_.last_stamp, publish.stamp);
+                    seen(record.id);
+                    break;
+                }
+                case RecordType::settle:
+                    for (unsigned i = 0; i < record.count; ++i) {
+                        const auto run = load<Run>(fields + i * sizeof(Run));
                         state_.living.settle(record.id, run.first, run.count);
-                    } else {
+                        if (run.count != 0) seen(run.first + run.count - 1);
+                    }
+                    break;
+                case RecordType::mark:
+                    for (unsigned i = 0; i < record.count; ++i) {
+                        const auto run = load<Run>(fields + i * sizeof(Run));
                         state_.living.mark(record.id, run.first, run.count, record.times);
                     }
-                }
+                    break;
+                case RecordType::commit: break;
+                case RecordType::catalog: state_.catalog = std::max(state_.catalog, record.id); break;
             }
             at += record.length;
         }
     }
 
-    /// Segments that were forgotten, or made and never begun.
-    void forget_others(const std::vector<std::string>& names, const std::vector<const SegmentHead*>& chain) {
-        for (const std::string& name : names) {
-            const std::uint64_t number = segment_of(name);
-            if (std::none_of(chain.begin(), chain.end(),
-                             [&](const auto* head) { return head->segment == number; }) &&
-                (number < chain.front()->segment || number > chain.back()->segment))
-                files_.remove(name);
-        }
-        files_.sync_directory();
+    /// Ids are never given twice; of a head that cannot be read, the records know it too.
+    void seen(MessageId id) {
+        if (const std::uint64_t shard = id >> 56; shard < most_shards)
+            state_.highest[shard] = std::max(state_.highest[shard], id & counter_bits);
     }
 
     Files& files_;
+    Recovered& result_;
     State& state_;
-    std::vector<Damage>& damages_;
-    std::vector<Published>& published_;
+    const Remembered remembered_;
     const RecoveryFault fault_;
-    std::map<std::uint64_t, SegmentHead> heads_;
-    std::uint64_t expected_ = 0;
+    Chain chain_;
+    std::uint64_t expected_ = 1;  // sequence of the next batch
+    bool end_is_missing_ = false;
     Contents contents_;
     std::vector<StoredQueue> queues_;  // of the record at hand
 };
 
 }  // namespace
 
-Recovered recover(Files& files, RecoveryFault fault) {
+Recovered recover(Files& files, Remembered remembered, RecoveryFault fault) {
     Recovered result;
-    std::vector<std::string> names;
-    for (std::string& name : files.list())
-        if (segment_of(name) != 0) names.push_back(std::move(name));
-    std::sort(names.begin(), names.end());
-    Reader(files, result, fault).read(names);
+    Reader(files, result, remembered, fault).read();
     return result;
+}
+
+void clear_away(Files& files, const Recovered& recovered) {
+    for (const std::string& name : recovered.aside) move_aside(files, name);
+    for (const std::string& name : recovered.forgotten) files.remove(name);
+    files.sync_directory();
 }
 
 void read_living(Files& files, const State& state, const std::function<void(const LivingMessage&)>& visit) {
@@ -309,9 +276,61 @@ void read_living(Files& files, const State& state, const std::function<void(cons
             const auto record = load<RecordHead>(at);
             holders.clear();
             state.living.each_holder(id, [&](Living::Holder holder) { holders.push_back(holder); });
-            visit({id, load<PublishFields>(at + sizeof record + record.count * sizeof(StoredQueue)).stamp,
+            visit({id,
+                   load<PublishFields>(at + sizeof record + queue_count(record) * sizeof(StoredQueue)).stamp,
                    holders, publication_of(at)});
         }
+    }
+}
+
+namespace {
+
+/// The segment of the last look stays open: neighbours in a queue are mostly neighbours on the disk.
+class OpenSegment {
+  public:
+    explicit OpenSegment(Files& files) : files_(files) {}
+    OpenSegment(const OpenSegment&) = delete;
+    OpenSegment& operator=(const OpenSegment&) = delete;
+    ~OpenSegment() { close(); }
+
+    Files::File file(std::uint64_t segment) {
+        if (segment != segment_) {
+            close();
+            file_ = files_.open(segment_name(segment));
+            segment_ = segment;
+        }
+        return file_;
+    }
+
+  private:
+    void close() {
+        if (segment_ != 0) files_.close(file_);
+        segment_ = 0;
+    }
+
+    Files& files_;
+    std::uint64_t segment_ = 0;  // 0: none
+    Files::File file_ = -1;
+};
+
+}  // namespace
+
+void read_in_order(Files& files, const Recovered& recovered,
+                   const std::function<void(const LivingMessage&)>& visit) {
+    OpenSegment open(files);
+    std::vector<Living::Holder> holders;
+    std::vector<char> record;
+    for (const Published& message : recovered.published) {
+        const std::uint64_t offset = std::uint64_t{message.offset} * 8;
+        const Files::File file = open.file(message.segment);
+        record.resize(sizeof(RecordHead));
+        files.read(file, offset, record);
+        record.resize(load<RecordHead>(record.data()).length);
+        files.read(file, offset, record);
+        holders.clear();
+        recovered.state.living.each_holder(message.id,
+                                           [&](Living::Holder holder) { holders.push_back(holder); });
+        visit({message.id, message.stamp, holders, publication_of(record.data())});
     }
 }
 

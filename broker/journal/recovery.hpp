@@ -5,22 +5,16 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "broker/journal/chain.hpp"
+#include "broker/journal/damage.hpp"
 #include "broker/journal/files.hpp"
+#include "broker/journal/scan.hpp"
 #include "broker/journal/writer.hpp"
 #include "broker/message.hpp"
 
 namespace trilby::broker::journal {
-
-/// Octets that were promised and are not as they were written.
-struct Damage {
-    std::uint64_t segment;
-    std::uint64_t offset;
-    std::uint64_t size;
-    std::string text;  // what was expected there
-};
 
 /// A living message.
 struct Published {
@@ -33,17 +27,21 @@ struct Published {
 struct Recovered {
     State state;
     std::vector<Damage> damages;
-    std::vector<Published> published;  // in the order of queues: by stamp and id
+    std::vector<Published> published;    // in the order of queues: by stamp and id
+    std::vector<std::string> aside;      // files that cannot be placed
+    std::vector<std::string> forgotten;  // files of which nothing is needed, or that were never begun
 };
 
 /// Reads all segments once, and makes sure that what it read is on the disk: after a kill the system shows
 /// what a power cut would still take. A batch that was never promised and is not whole ends the journal; one
-/// that was promised and is damaged is reported, and the rest counts. Doing it twice gives the same. Throws
+/// that was promised and is damaged is reported, and the rest counts. Changes nothing; doing it twice gives
+/// the same. Throws std::system_error.
+Recovered recover(Files& files, Remembered remembered = {}, RecoveryFault fault = RecoveryFault::none);
+
+/// Once it is decided to go on with what was recovered: removes what is not needed, moves aside what cannot
+/// be placed. A damaged segment goes aside later, when its living messages are written elsewhere. Throws
 /// std::system_error.
-///
-/// The faults are mutants, for the test that shows that it finds them.
-enum class RecoveryFault : std::uint8_t { none, no_cut_at_a_hole, no_sync, seed_unchecked, digest_unchecked };
-Recovered recover(Files& files, RecoveryFault fault = RecoveryFault::none);
+void clear_away(Files& files, const Recovered& recovered);
 
 struct LivingMessage {
     MessageId id;
@@ -54,5 +52,8 @@ struct LivingMessage {
 };
 /// Every living message, in the order of the log.
 void read_living(Files& files, const State& state, const std::function<void(const LivingMessage&)>& visit);
+/// The same in the order of queues, which takes more reads.
+void read_in_order(Files& files, const Recovered& recovered,
+                   const std::function<void(const LivingMessage&)>& visit);
 
 }  // namespace trilby::broker::journal

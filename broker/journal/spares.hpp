@@ -3,20 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "broker/journal/files.hpp"
+#include "broker/journal/shortage.hpp"
 
 namespace trilby::broker::journal {
-
-/// No room for another segment. Nothing was written; the same step may be tried again.
-class NoSpace : public std::system_error {
-  public:
-    using std::system_error::system_error;
-};
-/// A full disk or quota: a reason to wait, not to end.
-bool is_no_space(const std::system_error& error);
 
 /// May the small file that was put aside for a full disk be used?
 enum class Reserve : bool { untouched, usable };
@@ -38,7 +30,7 @@ class Spares {
         Files::File file;
         std::uint64_t capacity;
     };
-    /// A file of at least `size` octets under that name. Throws NoSpace, and nothing has changed then.
+    /// A file of at least `size` octets under that name. Throws Shortage, and nothing has changed then.
     Fresh take(std::uint64_t size, const std::string& name, Reserve reserve);
     /// One of the usual size that was made elsewhere and synced, under a name that begins with "spare-".
     void add(std::string name) { names_.push_back(std::move(name)); }
@@ -49,8 +41,9 @@ class Spares {
     void make_reserve();
 
   private:
-    /// Throws NoSpace: a new name may need room in the directory.
-    void rename(const std::string& from, const std::string& to);
+    /// Of a file that is there already. Throws Shortage: it needs a descriptor, and the name may need room in
+    /// the directory.
+    Files::File open_as(const std::string& from, const std::string& to);
 
     Files& files_;
     const Sizes sizes_;

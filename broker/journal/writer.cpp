@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <random>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "broker/journal/aside.hpp"
+#include "broker/journal/records.hpp"
 
 namespace trilby::broker::journal {
 
@@ -33,9 +37,12 @@ Writer::Writer(Files& files, std::vector<ShardStreams*> streams, State state, Wr
       previous_end_(state.previous_end),
       highest_(state.highest),
       living_(std::move(state.living)),
-      spares_(files_, {options_.segment_size, options_.hasty_size, options_.spare_segments}) {
+      head_(state.newest_head.value_or(SegmentHead{})),
+      damaged_through_(state.damaged_through),
+      spares_(files_, {options_.segment_size, options_.hasty_size, options_.spare_segments}),
+      promised_(state.read_through) {
     for (const State::Segment& segment : state.segments) {
-        segments_.push_back({segment.number, segment.size, segment.size});
+        segments_.push_back({segment.number, segment.size, segment.size, segment.damaged});
         octets_ += segment.size;
     }
     for (std::size_t i = 0; i < most_shards; ++i) written_[i].store(highest_[i], std::memory_order_relaxed);
@@ -50,6 +57,7 @@ Writer::~Writer() {
 bool Writer::step(Clock::time_point now) {
     Round round;
     const bool news = snapshot(round);
+    leave_damage_behind();
     const std::uint64_t scanned_before = reclaim_.position();
     // Copies that found no room wait for it.
     if (reclaim_.copies().empty() && reclaim_due())
@@ -66,7 +74,7 @@ bool Writer::step(Clock::time_point now) {
     if (!unsynced_) unsynced_since_ = now;
     try {
         write_batch(round, Reserve::untouched);
-    } catch (const NoSpace&) {
+    } catch (const Shortage&) {
         if (!leave_settles(round)) throw;
         write_batch(round, Reserve::usable);
         round.promises = true;  // at once, for it may free a segment
@@ -83,6 +91,16 @@ bool Writer::step(Clock::time_point now) {
     if (!unsynced_) tell();
     remove_oldest();
     return true;
+}
+
+void Writer::leave_damage_behind() {
+    try {
+        // The newest head says what is needed no more, so there must be one from after the damage.
+        if (damaged_through_ != 0 && file_ == -1) roll(0, Reserve::untouched);
+        while (has_damage() && segments_.size() <= untouched_segments) roll(0, Reserve::untouched);
+    } catch (const Shortage&) {
+        // Another time: what came in goes first.
+    }
 }
 
 bool Writer::leave_settles(Round& round) {
@@ -162,6 +180,7 @@ bool Writer::snapshot(Round& round) {
 }
 
 void Writer::gather(const Round& round) {
+    if (catalog_record_size_ != 0) pieces_.push_back({catalog_record_.data(), catalog_record_size_});
     for (std::size_t i = 0; i < streams_.size(); ++i)
         streams_[i]->publishes.gather(round.publishes[i], pieces_);
     // Copies stand before the settles of the same batch, which were not known when they were made.
@@ -172,14 +191,18 @@ void Writer::gather(const Round& round) {
 
 void Writer::write_batch(Round& round, Reserve reserve) {
     BatchHead head{};
+    const std::uint64_t catalog = catalog_.load(std::memory_order_relaxed);
+    const std::uint64_t most = sizeof head + catalog_record_.size() + round.size + reclaim_.copies().size();
+    if (file_ == -1 || segments_.back().size + most > segments_.back().capacity) roll(most, reserve);
+
+    catalog_record_size_ = catalog == noted_catalog_ ? 0 : catalog_record_.size();
+    if (catalog_record_size_ != 0) write_catalog(catalog_record_.data(), catalog);
     pieces_.clear();
     pieces_.push_back({&head, sizeof head});
     gather(round);
 
-    head.size = round.size + reclaim_.copies().size();
+    head.size = catalog_record_size_ + round.size + reclaim_.copies().size();
     const std::uint64_t needed = sizeof head + head.size;
-    if (file_ == -1 || segments_.back().size + needed > segments_.back().capacity) roll(needed, reserve);
-
     head.magic = BatchHead::expected_magic;
     head.sequence = sequence_;
     head.back = static_cast<std::uint32_t>(sequence_ - synced_sequence_);
@@ -211,6 +234,7 @@ void Writer::write_batch(Round& round, Reserve reserve) {
     for (std::size_t i = 0; i < streams_.size(); ++i)
         if (written_[i].load(std::memory_order_relaxed) != highest_[i])
             written_[i].store(highest_[i], std::memory_order_release);
+    noted_catalog_ = catalog;
     batches_.store(sequence_, std::memory_order_release);
     segment.size += needed;
     octets_ += needed;
@@ -227,9 +251,9 @@ void Writer::apply(const char* records, std::size_t size, std::uint64_t offset) 
             case RecordType::publish: {
                 std::array<StoredQueue, 16> few;
                 std::vector<StoredQueue> many;
-                if (record.count > few.size()) many.resize(record.count);
+                if (queue_count(record) > few.size()) many.resize(queue_count(record));
                 const std::span<StoredQueue> queues =
-                    many.empty() ? std::span(few).first(record.count) : std::span(many);
+                    many.empty() ? std::span(few).first(queue_count(record)) : std::span(many);
                 std::memcpy(queues.data(), fields, queues.size_bytes());
                 living_.publish(record.id, {segment, offset + static_cast<std::uint64_t>(at - records)},
                                 record.length, queues);
@@ -250,7 +274,8 @@ void Writer::apply(const char* records, std::size_t size, std::uint64_t offset) 
                     living_.mark(record.id, run.first, run.count, record.times);
                 }
                 break;
-            case RecordType::commit: break;
+            case RecordType::commit:
+            case RecordType::catalog: break;
         }
         at += record.length;
     }
@@ -259,7 +284,9 @@ void Writer::apply(const char* records, std::size_t size, std::uint64_t offset) 
 void Writer::sync() {
     files_.sync(file_);
     synced_sequence_ = sequence_ - 1;
+    promised_.store(synced_sequence_, std::memory_order_relaxed);
     unsynced_ = false;
+    second_copy_unsynced_ = false;
 }
 
 void Writer::tell() {
@@ -274,6 +301,7 @@ Writer::Clock::time_point Writer::next_due() const {
 }
 
 void Writer::finish() {
+    finishing_ = true;
     while (step(Clock::time_point::max() - std::chrono::hours(1))) {
     }
     if (file_ == -1) return;
@@ -281,7 +309,8 @@ void Writer::finish() {
         sync();
         tell();
     }
-    if (segments_.back().size + sizeof(BatchHead) > segments_.back().capacity) return;
+    if (segments_.back().size + sizeof(BatchHead) + catalog_record_.size() > segments_.back().capacity)
+        return;
     Round nothing;
     snapshot(nothing);
     write_batch(nothing, Reserve::untouched);
@@ -292,6 +321,10 @@ void Writer::finish() {
 
 void Writer::roll(std::uint64_t least, Reserve reserve) {
     const std::uint64_t number = next_segment_;
+    if (number > most_segments)
+        throw std::length_error("the journal has had as many segments as it can number");
+    if (padded(batches_at + least) > most_in_segment)
+        throw std::length_error("what was handed over at once is larger than a segment can be");
     const Spares::Fresh fresh = spares_.take(padded(batches_at + least), segment_name(number), reserve);
     ++next_segment_;
     if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
@@ -304,52 +337,94 @@ void Writer::roll(std::uint64_t least, Reserve reserve) {
     file_ = fresh.file;
     const std::uint64_t previous = segments_.empty() ? 0 : segments_.back().number;
 
-    SegmentHead head{};
-    head.magic = SegmentHead::expected_magic;
-    head.journal = journal_;
-    head.segment = number;
-    head.sequence = sequence_;
-    head.previous = previous;
-    head.previous_end = previous == 0 ? 0 : previous_end_;
-    head.oldest = segments_.empty() ? number : segments_.front().number;
-    std::copy(highest_.begin(), highest_.end(), head.highest);
-    head.checksum = checksum_of(head);
+    head_ = {};
+    head_.magic = SegmentHead::expected_magic;
+    head_.journal = journal_;
+    head_.segment = number;
+    head_.sequence = sequence_;
+    head_.previous = previous;
+    head_.previous_end = previous == 0 ? 0 : previous_end_;
+    head_.oldest = segments_.empty() ? number : segments_.front().number;
+    std::copy(highest_.begin(), highest_.end(), head_.highest);
+    head_.checksum = checksum_of(head_);
     seed_ = seed_of(journal_, number);
+    noted_catalog_ = 0;
     segments_.push_back({number, batches_at, fresh.capacity});
     octets_ += batches_at;
-    // With the first batch it is synced.
-    iovec piece{&head, sizeof head};
-    files_.write(file_, 0, {&piece, 1});
+    write_head(0, file_);
+    write_head(second_head_at, file_);
+    second_copy_unsynced_ = false;
+    // Before there is a batch behind it: one without a head is damage then, and never a power cut's doing.
+    if (options_.fault != WriterOptions::Fault::head_without_sync) files_.sync(file_);
+}
+
+void Writer::write_head(std::uint64_t at, Files::File file) {
+    iovec piece{&head_, sizeof head_};
+    files_.write(file, at, {&piece, 1});
+}
+
+bool Writer::note_oldest(std::uint64_t number) {
+    // Heads of old say it for the time when they were written, and are not relied on.
+    if (head_.magic == SegmentHead::first_magic) return true;
+    if (head_.magic != SegmentHead::expected_magic) return false;  // unreadable, until there is another one
+    Files::File file = file_;
+    if (file == -1) {
+        try {
+            file = files_.open(segment_name(segments_.back().number));
+        } catch (const std::system_error& error) {
+            if (!is_shortage(error)) throw;
+            return false;
+        }
+    }
+    // One copy is whole at any time.
+    if (std::exchange(second_copy_unsynced_, false)) files_.sync(file);
+    head_.oldest = number;
+    head_.checksum = checksum_of(head_);
+    write_head(0, file);
+    files_.sync(file);
+    write_head(second_head_at, file);
+    second_copy_unsynced_ = true;
+    if (file != file_) files_.close(file);
+    return true;
 }
 
 // ---- Reclaim: space comes back at the oldest segment only, so that a settle is never forgotten before its
 // message.
 
 bool Writer::reclaim_due() const {
+    if (finishing_) return false;  // it can wait for the next start
     if (segments_.size() <= untouched_segments || living_.in_segment(segments_.front().number) == 0)
         return false;
+    if (has_damage()) return true;
     return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
 }
 
 bool Writer::remove_oldest() {
-    bool removed = false;
-    while (segments_.size() > untouched_segments && living_.in_segment(segments_.front().number) == 0) {
-        // What settled or copied its messages must be there before it goes; each removal is there before the
-        // next.
-        if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
-            sync();
-            tell();
-        }
+    std::size_t dead = 0;
+    while (segments_.size() - dead > untouched_segments && living_.in_segment(segments_[dead].number) == 0)
+        ++dead;
+    if (dead == 0) return false;
+    // What settled or copied their messages must be there before they go.
+    if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
+        sync();
+        tell();
+    }
+    if (!note_oldest(segments_[dead].number)) return false;
+    reclaim_.leave();
+    for (; dead != 0; --dead) {
         const Segment oldest = segments_.front();
-        reclaim_.leave();
         const std::string name = segment_name(oldest.number);
-        if (!spares_.keep(name, oldest.capacity)) files_.remove(name);
+        if (oldest.damaged) {
+            move_aside(files_, name);
+        } else if (!spares_.keep(name, oldest.capacity)) {
+            files_.remove(name);
+        }
+        // Each removal is there before the next.
         if (options_.fault != WriterOptions::Fault::no_directory_sync) files_.sync_directory();
         segments_.pop_front();
         octets_ -= oldest.size;
-        removed = true;
     }
-    return removed;
+    return true;
 }
 
 }  // namespace trilby::broker::journal

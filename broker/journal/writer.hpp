@@ -36,15 +36,24 @@ struct State {
     std::uint64_t journal = 0;  // 0: there was none
     std::uint64_t next_segment = 1;
     std::uint64_t next_sequence = 1;
+    std::uint64_t read_through = 0;  // sequence of the last batch that is there
     std::uint64_t previous_end = 0;  // of the last segment
     std::array<std::uint64_t, most_shards>
         highest{};  // message ids given, by shard, without the shard's bits
     std::uint64_t last_stamp = 0;
+    // Of the catalog, as far as the journal knows: changes that it had stored, and its newest durable queue.
+    std::uint64_t catalog = 0;
+    StoredQueue newest_queue = 0;
     struct Segment {
         std::uint64_t number;
-        std::uint64_t size;  // octets used
+        std::uint64_t size;    // octets used
+        bool damaged = false;  // goes aside, where others are removed
     };
     std::vector<Segment> segments;  // all that may still hold something living, oldest first
+    std::optional<SegmentHead> newest_head;
+    /// What lives in segments up to this one is written again, so that they can go: they are damaged, or one
+    /// of them is missing.
+    std::uint64_t damaged_through = 0;
     Living living;
 };
 
@@ -62,6 +71,7 @@ struct WriterOptions {
         confirm_before_sync,
         no_directory_sync,
         roll_without_sync,
+        head_without_sync,
         remove_before_sync,
         publishes_looked_at_first,
     };
@@ -82,7 +92,7 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
-    /// One round; false: there was nothing to do. Throws NoSpace too.
+    /// One round; false: there was nothing to do. Throws Shortage too.
     bool step(Clock::time_point now);
     /// Has a shard handed something over since?
     bool has_news() const;
@@ -113,6 +123,13 @@ class Writer {
     }
     /// Counts up with each batch.
     std::uint64_t batches() const { return batches_.load(std::memory_order_acquire); }
+    /// Its number.
+    std::uint64_t journal() const { return journal_; }
+    /// The sequence of the last batch that is on the disk.
+    std::uint64_t promised() const { return promised_.load(std::memory_order_relaxed); }
+    /// The catalog has so many changes on the disk. Written with the next batch, so that an older catalog is
+    /// known for what it is.
+    void catalog_is_at(std::uint64_t changes) { catalog_.store(changes, std::memory_order_relaxed); }
     /// Behind the last batch. What is behind that place in its segment is not written yet.
     Place end() const {
         const std::uint64_t packed = end_.load(std::memory_order_acquire);
@@ -130,6 +147,7 @@ class Writer {
         std::uint64_t number;
         std::uint64_t size;      // octets used, its head included
         std::uint64_t capacity;  // of the file
+        bool damaged = false;
     };
     struct Round {
         std::vector<std::uint64_t> settles, publishes;  // positions, by shard
@@ -148,6 +166,12 @@ class Writer {
     void gather(const Round& round);
     void write_batch(Round& round, Reserve reserve);
     void sync();
+    void write_head(std::uint64_t at, Files::File file);
+    /// The newest head says from now on which segment is the oldest, so that one that is missing is missed.
+    bool note_oldest(std::uint64_t number);
+    bool has_damage() const { return !segments_.empty() && segments_.front().number <= damaged_through_; }
+    /// Damaged segments can go when there are enough behind them.
+    void leave_damage_behind();
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
     bool remove_oldest();
@@ -157,7 +181,7 @@ class Writer {
     Files& files_;
     const std::vector<ShardStreams*> streams_;
     const WriterOptions options_;
-    std::uint64_t journal_;
+    const std::uint64_t journal_;
     std::uint64_t next_segment_;
     std::uint64_t sequence_;
     std::uint64_t synced_sequence_;
@@ -165,18 +189,27 @@ class Writer {
     std::array<std::uint64_t, most_shards> highest_;
     Living living_;
     std::deque<Segment> segments_;
-    std::uint64_t octets_ = 0;  // of all segments, used
-    Files::File file_ = -1;     // of the last segment; -1: it was not begun by this writer
+    std::uint64_t octets_ = 0;           // of all segments, used
+    Files::File file_ = -1;              // of the last segment; -1: it was not begun by this writer
+    SegmentHead head_{};                 // of the last segment
+    bool second_copy_unsynced_ = false;  // of that head
     std::uint32_t seed_ = 0;
+    const std::uint64_t damaged_through_;
+    bool finishing_ = false;
     bool unsynced_ = false;
     Clock::time_point unsynced_since_{};
     Spares spares_;
 
     std::array<std::atomic<std::uint64_t>, most_shards> written_{};  // as highest_
     std::atomic<std::uint64_t> batches_{0};
-    std::atomic<std::uint64_t> end_{0};  // segment, and offset by 8 octets in the low half
+    std::atomic<std::uint64_t> promised_{0};
+    std::atomic<std::uint64_t> catalog_{0};
+    std::uint64_t noted_catalog_ = 0;  // in this segment
+    std::array<char, sizeof(RecordHead)> catalog_record_;
+    std::size_t catalog_record_size_ = 0;  // 0: the batch has none
+    std::atomic<std::uint64_t> end_{0};    // segment, and offset by 8 octets in the low half
 
-    Reclaim reclaim_{files_, living_};
+    Reclaim reclaim_{files_, living_, journal_};
     std::vector<iovec> pieces_;
 };
 

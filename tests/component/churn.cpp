@@ -254,7 +254,7 @@ TEST_CASE(
     configuration.data_directory = folder.path();
     configuration.threads = 4;
     configuration.connections_together = 1;
-    configuration.backlog_memory = 4096;  // so that backlogs are on the disk
+    configuration.backlog_memory = 4096;                                 // so that backlogs are on the disk
     configuration.busy_poll = std::chrono::microseconds(seed % 2 * 50);  // both ways to wait are met
     trilby::broker::Server server(configuration);
     const std::string address = server.addresses().at(0);

@@ -4,10 +4,10 @@
 
   backlog.py BROKER LOAD_TOOL [TEST…]
 
-The environment variable BACKLOG_MESSAGES is how many messages the tests of class Large queue (1000000). Ten million take
-some minutes and 4 GB on the disk:
+The environment variables BACKLOG_MESSAGES and BACKLOG_SIZE are how many messages the tests of class Large queue (1000000),
+and how large they are (100). Ten million of 1 KiB take some minutes and 24 GB on the disk:
 
-  BACKLOG_MESSAGES=10000000 backlog.py build/trilby build/trilby-perf Large
+  BACKLOG_MESSAGES=10000000 BACKLOG_SIZE=1024 backlog.py build/trilby build/trilby-perf Large.test_memory
 """
 import os
 import random
@@ -27,7 +27,19 @@ DEPTHS = (0, 3000, 4100, 11_000)  # places in such a queue on both sides of any 
 class Large(Case):
     """Many small messages, in number what BACKLOG_MESSAGES says."""
 
-    WHAT = {"size": 100, "messages": LARGE}
+    WHAT = {"size": int(os.environ.get("BACKLOG_SIZE", 100)), "messages": LARGE}
+
+    @both_kinds
+    def test_a_publisher_that_waits_for_nothing(self, durable):
+        """It is faster than the disk, and what the disk has not taken yet may not pile up in memory."""
+        broker = self.start()
+        idle = resident(broker)
+        what = {"size": 1024, "messages": 400_000}
+        self.load(broker, "--only", "producers", "--queue", "deep", "--confirm", str(what["messages"]),
+                  *(["--persistent"] if durable else []), **what)
+        self.assertEqual(what["messages"], ready(broker, "deep"))
+        self.assert_resident(broker, idle, what["messages"])
+        self.drain(broker, "deep", **what)
 
     @both_kinds
     def test_memory(self, durable):

@@ -269,9 +269,12 @@ class Command(unittest.TestCase):
                 ({"queues": [{**queue, "name": "w"}, {**queue, "vhost": "nowhere"}]}, "names the virtual host 'nowhere'"),
                 ({"queues": [{**queue, "name": "w", "arguments": {"x-max-length": -1}}]}, "x-max-length"),
                 ({"exchanges": [{**self.SOME["exchanges"][0], "name": "w", "type": "x-none"}]}, "has the type 'x-none'"),
-                ({"bindings": [{**self.SOME["bindings"][0], "source": "none"}]}, "names an exchange that does not exist"),
                 ({"permissions": [{**self.SOME["permissions"][0], "user": "none"}]}, "names the user 'none'"),
                 ({"permissions": [{**self.SOME["permissions"][0], "write": "("}]}, "'('"),
+                ({"queues": [{**queue, "name": "w", "arguments": {"x-queue-type": "stream"}}]},
+                 """invalid arg 'x-queue-type' for queue 'w' in vhost 'v': "unsupported queue type 'stream'\""""),
+                ({}, "there is nothing to import"), ({"queue": []}, "there is nothing to import"),
+                ({"queues": [{"name": "w", "durable": True}]}, "--vhost NAME"),
                 ({"users": [{"name": "w", "password_hash": "#"}]}, "the password hash is not base64"),
                 ({"parameters": [{"vhost": "v", "name": "n", "value": 1}]}, 'parameters[0] has no "component"')):
             with self.subTest(said):
@@ -282,6 +285,81 @@ class Command(unittest.TestCase):
         self.assertEqual(objects(self.SOME), objects(self.exported()))
         self.assertIn("cannot read", self.refused("import", self.directory / "none.json"))
         self.assertIn("cannot write", self.refused("export", self.directory / "none" / "out.json"))
+
+    def test_an_import_says_what_it_did_and_what_it_left_out(self):
+        said = self.run_it("import", self.write(self.SOME)).stdout.splitlines()
+        self.assertIn(f" is imported into {self.data}", said[0])
+        self.assertIn("  queues: 2 added", said)
+        loose = {"source": "amq.topic", "vhost": "v", "destination": "amq.gen-x", "destination_type": "queue",
+                 "routing_key": "#", "arguments": []}
+        done = self.run_it("import", self.write({
+            "rabbit_version": "3.10.8", "colour": "red", "bindings": [loose, {**loose, "source": "inner", "destination": "q"}],
+            "queues": [{**self.SOME["queues"][0], "name": "new", "arguments": []}, self.SOME["queues"][1],
+                       {**self.SOME["queues"][0], "name": "gone", "durable": False, "arguments": {}}]}))
+        self.assertIn(", of version 3.10.8, is imported into", done.stdout)
+        self.assertIn("  queues: 1 added, 1 equal\n", done.stdout)
+        for sentence in ("left out: the binding of 'amq.gen-x' to 'amq.topic' in vhost 'v', for there is no queue 'amq.gen-x'",
+                         "left out: the binding of 'q' to 'inner' in vhost 'v', for there is no exchange 'inner'",
+                         "left out, for it is not durable: queue 'gone' in vhost 'v'",
+                         'passed over, for it is not known: "colour"', "policies not acted on yet: 'p' ('v')",
+                         "limits of users not acted on yet: u"):
+            self.assertIn(f"trilby definitions import: {sentence}\n", done.stderr)
+        self.assertEqual({"new", "q"}, {one["name"] for one in self.exported()["queues"]})
+
+    def test_every_pattern_that_cannot_be_used_is_named_at_once(self):
+        row = {"user": "u", "vhost": "v", "configure": "^(?!amq).*", "write": ".*", "read": ".*"}
+        done = self.run_it("import", self.write({**self.SOME, "permissions": [row, {**row, "vhost": "w"}]}), expected=1)
+        self.assertIn("2 patterns are to be rewritten: ", done.stderr)
+        for vhost in "vw":
+            self.assertRegex(done.stderr, f"[:;] configure permission of user 'u' in vhost '{vhost}': [^;]*lookahead")
+        self.assertIn("(?!amq)", self.refused("import", self.write({**self.SOME, "permissions": [row]})))
+        self.assertFalse(json.loads(self.run_it("export", "-").stdout)["queues"])
+
+    def test_the_export_of_one_virtual_host_goes_into_the_one_that_is_named(self):
+        one = {section: [{key: value for key, value in entry.items() if key != "vhost"} for entry in self.SOME[section]
+                         if entry["vhost"] == "v"] for section in ("exchanges", "queues", "bindings", "policies", "parameters")}
+        file = self.write({"rabbit_version": "4.0.1", **one})
+        done = trilby("definitions", "import", file, "--vhost", "other", "--data-dir", self.data)
+        self.assertEqual(0, done.returncode, done.stderr)
+        found = objects(self.exported())
+        for section in one:
+            self.assertEqual(objects({section: [{**entry, "vhost": "other"} for entry in one[section]]})[section], found[section])
+
+    def test_every_type_of_the_wire_comes_back_from_an_export(self):
+        import datetime
+        import decimal
+        values = {"void": None, "int": 5, "long": 1 << 40, "decimal": decimal.Decimal("12.25"), "bytes": b"a\xff",
+                  "time": datetime.datetime(2020, 1, 1), "list": [None, 1, {}], "table": {"deep": [None, b"\xfe"]}, "text": "undefined"}
+        with StartedBroker(PROGRAM) as broker:
+            connection = pika.BlockingConnection(pika.URLParameters(broker.url))
+            channel = connection.channel()
+            channel.queue_declare("vq", durable=True, arguments={"x-max-length": 5, **values})
+            for number, (key, value) in enumerate(values.items()):
+                channel.queue_bind("vq", "amq.headers", str(number), {"x-match": "all", key: value})
+            connection.close()
+            broker.terminate()
+            stored = self.stored(broker.directory / "data")
+            self.data = broker.directory / "data"
+            exported = self.run_it("export", "-").stdout
+        self.data = self.directory / "again"
+        self.run_it("import", "-", input=exported)
+        self.assertEqual(stored, self.stored(self.data))
+        self.assertEqual(exported, self.run_it("export", "-").stdout)
+        queue, = json.loads(exported)["queues"]
+        self.assertEqual(5, queue["arguments"]["x-max-length"])
+        self.assertEqual("12.25", queue["arguments"]["decimal"])
+        self.assertEqual("undefined", queue["arguments"]["void"])
+
+    @staticmethod
+    def stored(data):
+        connection = sqlite3.connect(data / "catalog.sqlite")
+        connection.text_factory = bytes
+        try:
+            return (connection.execute("SELECT vhost, name, CAST(arguments AS BLOB) FROM queues ORDER BY name").fetchall(),
+                    connection.execute("SELECT vhost, source, destination, routing_key, CAST(arguments AS BLOB) FROM bindings "
+                                       "ORDER BY routing_key").fetchall())
+        finally:
+            connection.close()
 
     def test_a_directory_that_no_broker_has_used_has_nothing_to_export(self):
         self.assertIn("holds no definitions", self.refused("export", "-"))
@@ -430,6 +508,52 @@ class RoundTrip(unittest.TestCase):
     def settled(rabbitmq, mine):
         found = rabbitmq.exported()
         return found if len(found["bindings"]) == len(mine["bindings"]) else None
+
+    def test_the_documented_move(self):
+        """docs/operations.md, with what a living broker has that its export does not list."""
+        rabbitmq = StartedRabbitMQ()
+        self.addCleanup(rabbitmq.stop)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        folder = pathlib.Path(directory.name)
+        rabbitmq.run("add_user", "mover", "secret")
+        rabbitmq.run("set_permissions", "mover", ".*", ".*", ".*")
+        port = int(rabbitmq.environment["RABBITMQ_NODE_PORT"])
+        connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", port))
+        channel = connection.channel()
+        channel.exchange_declare("inner", "fanout", durable=True, internal=True)
+        channel.exchange_bind("inner", "amq.topic", "a.#")
+        channel.queue_declare("kept", durable=True, arguments={"x-max-length": 5, "void": None})
+        channel.queue_bind("kept", "amq.topic", "k.#")
+        channel.queue_bind("kept", "amq.headers", arguments={"x-match": "all", "list": [], "n": 1})
+        channel.queue_bind("kept", "inner")
+        own = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(own, "amq.topic", "#")
+        rabbitmq.run("export_definitions", folder / "definitions.json")
+        connection.close()
+
+        done = trilby("definitions", "import", folder / "definitions.json", "--data-dir", folder / "moved")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn(f"left out: the binding of '{own}' to 'amq.topic'", done.stderr)
+        self.assertIn("for there is no exchange 'inner'", done.stderr)
+        with StartedBroker(PROGRAM, data=folder / "moved") as broker:
+            connection = pika.BlockingConnection(pika.URLParameters(broker.url.replace("guest:guest", "mover:secret")))
+            channel = connection.channel()
+            channel.confirm_delivery()
+            channel.basic_publish("amq.topic", "k.1", b"x", mandatory=True)
+            channel.basic_publish("amq.headers", "", b"y", pika.BasicProperties(headers={"n": 1, "list": []}), mandatory=True)
+            self.assertEqual([b"x", b"y"], [channel.basic_get("kept", auto_ack=True)[2] for _ in range(2)])
+            # With what RabbitMQ's import cannot have from its own export.
+            channel.queue_bind("kept", "amq.headers", "void", arguments={"x-match": "all", "colour": None})
+            connection.close()
+            broker.terminate()
+            done = trilby("definitions", "export", folder / "back.json", "--data-dir", folder / "moved")
+        self.assertEqual(0, done.returncode, done.stderr)
+        rabbitmq.run("import_definitions", folder / "back.json")
+        mine = objects(json.loads((folder / "back.json").read_text()))
+        until(lambda: any(one["routing_key"] == "void" for one in rabbitmq.exported()["bindings"]),
+              "RabbitMQ has imported Trilby's export")
+        self.assertTrue(mine["bindings"])
 
     def agree(self, one, other):
         for section in SECTIONS:

@@ -269,7 +269,9 @@ class Site:
         self.broker.environment = {}
         self.log_from = (self.broker.directory / "log").stat().st_size
         self.broker.start()
-        assert "damaged" not in self.log(), "damage where nothing was promised"
+        # The copy of a head that a failed sync was for is lost with it; that is why there are two.
+        damaged = [line for line in self.log().splitlines() if "damaged" in line and "one copy of its head" not in line]
+        assert not damaged, "damage where nothing was promised"
         channel = pika.BlockingConnection(pika.URLParameters(self.broker.url)).channel()
         contents = {queue: [] for queue in ("old", "new", "long")}
         for queue, labels in contents.items():
@@ -360,8 +362,11 @@ class FaultyDisk(unittest.TestCase):
     def test_names_and_files_that_fail_end_the_broker(self):
         for kind, what in (("rename", "EIO"), ("unlink", "EIO"), ("read", "EIO")):
             self.strike(kind, what, [ENDS, NO_START])
-        # A segment that cannot be opened to read messages back is opened again.
-        self.assertTrue(self.strike("open", "EMFILE", [ENDS, NO_START, GOES_ON])[ENDS])
+
+    def test_a_descriptor_or_memory_that_comes_back_is_waited_for(self):
+        for what in ("EMFILE", "ENOMEM"):
+            self.assertTrue(self.strike("open", what, [NO_START, GOES_ON])[GOES_ON])
+            self.strike("create", what, [GOES_ON], numbers=sampled(self.counts["create"], 5), lasting=True)
 
     def test_a_segment_that_cannot_be_made_ahead_is_not_missed(self):
         """One that is needed at once ends the broker."""

@@ -75,8 +75,9 @@ void write_session(const Corpus& corpus, RandomValues& random) {
     using namespace std::string_view_literals;
     std::string stream{"\0"sv};
     stream += protocol_header();
-    append_method(stream, 0,
-                  connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
+    append_method(
+        stream, 0,
+        connection::StartOk{.mechanism = "PLAIN", .response = "\0guest\0guest"sv, .locale = "en_US"});
     append_method(stream, 0, connection::TuneOk{.channel_max = 2047, .frame_max = 4096, .heartbeat = 60});
     append_method(stream, 0, connection::Open{.virtual_host = "/"});
     append_method(stream, 1, channel::Open{});
@@ -86,7 +87,8 @@ void write_session(const Corpus& corpus, RandomValues& random) {
     stream = "\1"sv;
     append_method(stream, 1, queue::Declare{.queue = "q"});
     append_method(stream, 1, basic::Publish{.routing_key = "q"});
-    append_content(stream, 1, 5000, encode_properties({.content_type = "text/plain"}), std::string(5000, 'b'), 4096);
+    append_content(stream, 1, 5000, encode_properties({.content_type = "text/plain"}), std::string(5000, 'b'),
+                   4096);
     append_method(stream, 1, basic::Consume{.queue = "q", .consumer_tag = "c"});
     append_method(stream, 1, basic::Ack{.delivery_tag = 1});
     append_method(stream, 1, channel::Close{.reply_code = 200});

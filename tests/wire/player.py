@@ -21,10 +21,10 @@ class Failure(Exception):
 class Connection:
     """One TCP connection; what it sent and saw is kept for the report and for the cut runs."""
 
-    def __init__(self, address, name, bytewise):
+    def __init__(self, address, name, bytewise, patience):
         self.socket = socket.create_connection(address, PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.name, self.bytewise = name, bytewise
+        self.name, self.bytewise, self.patience = name, bytewise, patience
         self.buffer = b""
         self.sent = b""
         self.handshake_size = 0
@@ -63,7 +63,7 @@ class Connection:
         return True
 
     def raw(self, size):
-        if not self.fill(size, PATIENCE):
+        if not self.fill(size, self.patience):
             raise Failure(f"the connection ended, {self.buffer!r} was left")
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
@@ -142,8 +142,8 @@ def fields(scan):
 class Player:
     """Follows the lines of a case. Names $q…, $x… are new for each run, and removed after it."""
 
-    def __init__(self, address, case, bytewise=False):
-        self.address, self.case, self.bytewise = address, case, bytewise
+    def __init__(self, address, case, bytewise=False, patience=PATIENCE):
+        self.address, self.case, self.bytewise, self.patience = address, case, bytewise, patience
         self.connections = {}
         self.current = None
         self.kept = {}
@@ -342,7 +342,7 @@ class Player:
     def do_dial(self, scan):
         name = scan.match(r"as (\w+)")
         name = name.group(1) if name else "a"
-        self.current = self.connections[name] = Connection(self.address, name, self.bytewise)
+        self.current = self.connections[name] = Connection(self.address, name, self.bytewise, self.patience)
 
     def do_on(self, scan):
         self.current = self.connections[scan.word()]
@@ -354,7 +354,7 @@ class Player:
     def connect(self, values, name="a"):
         def number(key, default):
             return values.get(key, default)
-        self.current = self.connections[name] = Connection(self.address, name, self.bytewise)
+        self.current = self.connections[name] = Connection(self.address, name, self.bytewise, self.patience)
         user, password = values.get("user", b"guest"), values.get("password", values.get("user", b"guest"))
         words = values.get("capabilities", b",".join(word.encode() for word in CLIENT_CAPABILITIES)).split(b",")
         capabilities = [(word, ("t", 1)) for word in words if word]

@@ -11,8 +11,8 @@ namespace trilby::harness {
 
 namespace p = protocol;
 
-Client::Client(Ledger& ledger, const Topology& topology, Random& random, const Habits& habits, unsigned number,
-               std::uint32_t frame_max)
+Client::Client(Ledger& ledger, const Topology& topology, Random& random, const Habits& habits,
+               unsigned number, std::uint32_t frame_max)
     : Peer(frame_max),
       ledger_(ledger),
       topology_(topology),
@@ -33,19 +33,23 @@ void Client::on_method(std::uint16_t number, const p::Method& method) {
         return;
     }
     const auto found = channels_.find(number);
-    if (found == channels_.end()) return require(leaving_, "channel {} does not exist: {}", number, p::to_text(method));
+    if (found == channels_.end())
+        return require(leaving_, "channel {} does not exist: {}", number, p::to_text(method));
     Channel& channel = *found->second;
     if (const auto* close = std::get_if<p::channel::Close>(&method)) return closed_by_broker(channel, *close);
     if (leaving_) return;
     if (const auto* cancel = std::get_if<p::basic::Cancel>(&method)) {
         if (channel.phase != Phase::open) return;
         const auto consumer = std::ranges::find(channel.consumers, cancel->consumer_tag, &Consumer::tag);
-        require(consumer != channel.consumers.end(), "cancel of {}, which does not consume", cancel->consumer_tag);
-        require(!ledger_.queue(consumer->queue).stable, "cancel of {}, whose queue is still there", cancel->consumer_tag);
+        require(consumer != channel.consumers.end(), "cancel of {}, which does not consume",
+                cancel->consumer_tag);
+        require(!ledger_.queue(consumer->queue).stable, "cancel of {}, whose queue is still there",
+                cancel->consumer_tag);
         channel.consumers.erase(consumer);
         return;
     }
-    if (const auto* ack = std::get_if<p::basic::Ack>(&method)) return confirmed(channel, ack->delivery_tag, ack->multiple);
+    if (const auto* ack = std::get_if<p::basic::Ack>(&method))
+        return confirmed(channel, ack->delivery_tag, ack->multiple);
     std::visit(
         [&](const auto& one) {
             using M = std::remove_cvref_t<decltype(one)>;
@@ -58,20 +62,30 @@ void Client::on_method(std::uint16_t number, const p::Method& method) {
         method);
 }
 
-void Client::on_content(std::uint16_t number, const p::Method& method, std::string_view body) {
+void Client::on_content(std::uint16_t number, const p::Method& method, const p::Properties& properties,
+                        std::string_view body) {
     const auto found = channels_.find(number);
-    if (found == channels_.end()) return require(leaving_, "a delivery for channel {}, which does not exist", number);
+    if (found == channels_.end())
+        return require(leaving_, "a delivery for channel {}, which does not exist", number);
     Channel& channel = *found->second;
     const MessageNumber message = ledger_.read_body(body);
-    if (trace) fmt::print("{} {}   {} brings message {} to holder {}\n", fmt::ptr(static_cast<Peer*>(this)), number, p::to_text(method), message, channel.holder);
+    if (trace)
+        fmt::print("{} {}   {} brings message {} to holder {}\n", fmt::ptr(static_cast<Peer*>(this)), number,
+                   p::to_text(method), message, channel.holder);
     if (std::holds_alternative<p::basic::Return>(method)) {
         if (leaving_ || channel.phase != Phase::open) return;
         require(channel.must_return.erase(message) == 1, "message {} returned, but it had a way", message);
         return;
     }
+    require(!properties.headers || !properties.headers->find("BCC"), "a blind copy that shows");
+    if (properties.reply_to && properties.reply_to->starts_with("amq.rabbitmq.reply-to."))
+        ledger_.reply_addresses().push_back({std::string(*properties.reply_to),
+                                             ledger_.message(message).publisher,
+                                             ledger_.message(message).asked_as});
     if (leaving_ || channel.phase != Phase::open) return;  // counted when it let go
     if (const auto* got = std::get_if<p::basic::GetOk>(&method)) {
-        const auto request = std::ranges::find_if(channel.requests, [](const Request& one) { return one.reply.has_value(); });
+        const auto request =
+            std::ranges::find_if(channel.requests, [](const Request& one) { return one.reply.has_value(); });
         require(request != channel.requests.end(), "get-ok without a get");
         const std::string queue = request->queue;
         const bool no_ack = request->no_ack;
@@ -81,18 +95,26 @@ void Client::on_content(std::uint16_t number, const p::Method& method, std::stri
     }
     const auto& deliver = std::get<p::basic::Deliver>(method);
     const auto consumer = std::ranges::find(channel.consumers, deliver.consumer_tag, &Consumer::tag);
-    require(consumer != channel.consumers.end() && consumer->active, "a delivery for {}, which does not consume",
-            deliver.consumer_tag);
-    delivered(channel, &*consumer, consumer->queue, deliver.delivery_tag, deliver.redelivered, message, consumer->no_ack);
+    require(consumer != channel.consumers.end() && consumer->active,
+            "a delivery for {}, which does not consume", deliver.consumer_tag);
+    if (consumer->queue == reply_queue) {
+        require(deliver.delivery_tag == ++channel.last_tag && !deliver.redelivered, "a reply out of order");
+        ledger_.reply_delivered(message, channel.holder);
+        return;
+    }
+    delivered(channel, &*consumer, consumer->queue, deliver.delivery_tag, deliver.redelivered, message,
+              consumer->no_ack);
 }
 
-void Client::delivered(Channel& channel, Consumer* consumer, const std::string& queue, std::uint64_t tag, bool redelivered,
-                       MessageNumber message, bool no_ack) {
+void Client::delivered(Channel& channel, Consumer* consumer, const std::string& queue, std::uint64_t tag,
+                       bool redelivered, MessageNumber message, bool no_ack) {
     require(tag == channel.last_tag + 1, "delivery tag {} after {}", tag, channel.last_tag);
     channel.last_tag = tag;
     if (!redelivered) {
-        auto& last = (consumer != nullptr ? consumer->last : channel.last_got[queue])[ledger_.message(message).publisher];
-        require(last == 0 || last < message, "message {} of {} after {} by the same publisher", message, queue, last);
+        auto& last = (consumer != nullptr ? consumer->last
+                                          : channel.last_got[queue])[ledger_.message(message).publisher];
+        require(last == 0 || last < message, "message {} of {} after {} by the same publisher", message,
+                queue, last);
         last = message;
     }
     if (channel.recovering != 0 && !no_ack) {
@@ -110,11 +132,13 @@ void Client::delivered(Channel& channel, Consumer* consumer, const std::string& 
     channel.held[tag] = {queue, message, consumer == nullptr ? "" : consumer->tag};
     if (consumer == nullptr) return;
     ++consumer->held;
-    require(consumer->prefetch == 0 || consumer->held <= consumer->prefetch, "consumer {} holds {} with prefetch {}",
-            consumer->tag, consumer->held, consumer->prefetch);
+    require(consumer->prefetch == 0 || consumer->held <= consumer->prefetch,
+            "consumer {} holds {} with prefetch {}", consumer->tag, consumer->held, consumer->prefetch);
     if (channel.limit == 0 || !channel.limit_is_strict || channel.ambiguous) return;
-    const auto used = std::ranges::count_if(channel.held, [](const auto& one) { return !one.second.consumer.empty(); });
-    require(used <= channel.limit, "channel {} holds {} with a limit of {}", channel.number, used, channel.limit);
+    const auto used =
+        std::ranges::count_if(channel.held, [](const auto& one) { return !one.second.consumer.empty(); });
+    require(used <= channel.limit, "channel {} holds {} with a limit of {}", channel.number, used,
+            channel.limit);
 }
 
 // ---- Requests and their answers.
@@ -140,10 +164,10 @@ void Client::replied(Channel& channel, p::MethodId reply, std::string_view tag) 
             complete(channel, request);
             continue;
         }
-        require(request.reply == reply || request.other_reply == reply, "{} where {} was to come", p::method_name(reply),
-                p::method_name(*request.reply));
-        require(tag.empty() || request.tag.empty() || request.tag == tag, "{} for {}, not {}", p::method_name(reply), tag,
-                request.tag);
+        require(request.reply == reply || request.other_reply == reply, "{} where {} was to come",
+                p::method_name(reply), p::method_name(*request.reply));
+        require(tag.empty() || request.tag.empty() || request.tag == tag, "{} for {}, not {}",
+                p::method_name(reply), tag, request.tag);
         complete(channel, request);
         return;
     }
@@ -154,10 +178,12 @@ void Client::complete(Channel& channel, const Request& request) {
     Ledger::Holder& holder = ledger_.holder(channel.holder);
     if (request.may_fail) {
         --holder.doubtful;
-        require(holder.doubtful != 0 || !holder.must_close, "channel {} lost what it held, but is open", channel.number);
+        require(holder.doubtful != 0 || !holder.must_close, "channel {} lost what it held, but is open",
+                channel.number);
     }
     for (const MessageNumber message : request.publishes) ledger_.message(message).certain = true;
-    for (const auto& [queue, message] : request.settled) ledger_.settled_for_certain(queue, message, channel.holder);
+    for (const auto& [queue, message] : request.settled)
+        ledger_.settled_for_certain(queue, message, channel.holder);
     if (request.recovers) --channel.recovering;
     if (request.tag.empty()) return;
     const auto consumer = std::ranges::find(channel.consumers, request.tag, &Consumer::tag);
@@ -198,7 +224,8 @@ void Client::let_go(Channel& channel) {
 
 void Client::doubt(Channel& channel) {
     for (const Request& request : channel.requests)
-        for (const auto& [queue, message] : request.settled) ledger_.perhaps_settled(queue, message, channel.holder);
+        for (const auto& [queue, message] : request.settled)
+            ledger_.perhaps_settled(queue, message, channel.holder);
     channel.requests.clear();
     // Whoever is given its messages from now on is right.
     ledger_.holder(channel.holder) = {.doubtful = 1, .must_close = false};
@@ -220,8 +247,8 @@ void Client::expect_end() {
 void Client::closed_by_broker(Channel& channel, const p::channel::Close& close) {
     send(channel.number, p::channel::CloseOk{});
     if (leaving_) return doubt(channel);
-    require(ledger_.holder(channel.holder).doubtful != 0, "channel {} closed without cause: {}", channel.number,
-            close.reply_text);
+    require(ledger_.holder(channel.holder).doubtful != 0, "channel {} closed without cause: {}",
+            channel.number, close.reply_text);
     if (channel.phase == Phase::open) {
         let_go(channel);
         doubt(channel);
@@ -232,11 +259,14 @@ void Client::closed_by_broker(Channel& channel, const p::channel::Close& close) 
 }
 
 void Client::on_closed() {
-    require(leaving_ || cut, "the broker cut the connection");
+    const bool not_waited_for = close_expected_ && (stalled || !opened);
+    require(leaving_ || cut || not_waited_for, "the broker cut the connection");
     for (const auto& [number, channel] : channels_) {
         for (const Request& request : channel->requests)
-            if (!cut) complete(*channel, request);
-        require(cut || close_expected_ || !ledger_.holder(channel->holder).must_close, "channel {} lost what it held", number);
+            if (!cut && !stalled && !close_expected_) complete(*channel, request);
+        require(cut || close_expected_ || !ledger_.holder(channel->holder).must_close,
+                "channel {} lost what it held", number);
+        if (close_expected_ && channel->phase == Phase::open) let_go(*channel);
     }
     channels_.clear();
 }
@@ -246,22 +276,33 @@ void Client::check_answers() {
     for (const auto& [number, channel] : channels_) {
         require(channel->phase == Phase::open, "channel {}: a close was not answered", number);
         for (const Request& request : channel->requests) {
-            require(!request.reply, "channel {}: no {}", number, request.reply ? p::method_name(*request.reply) : "");
+            require(!request.reply, "channel {}: no {}", number,
+                    request.reply ? p::method_name(*request.reply) : "");
             complete(*channel, request);
         }
         channel->requests.clear();
-        require(channel->confirmed == channel->unconfirmed.size(), "channel {}: {} of {} publishes confirmed", number,
-                channel->confirmed, channel->unconfirmed.size());
+        require(channel->confirmed == channel->unconfirmed.size(), "channel {}: {} of {} publishes confirmed",
+                number, channel->confirmed, channel->unconfirmed.size());
         for (const MessageNumber message : channel->must_return)
-            require(!ledger_.message(message).sent, "channel {}: message {} was not returned", number, message);
+            require(!ledger_.message(message).sent, "channel {}: message {} was not returned", number,
+                    message);
     }
 }
 
+void Client::check_replies(const Channel& channel) const {
+    if (channel.phase != Phase::open || channel.reply_tag.empty() || has_stalled_) return;
+    ledger_.each_reply_to(channel.holder, [&](const Ledger::Message& reply) {
+        require(reply.replied || !reply.certain || reply.answers_to != channel.consumed_replies,
+                "a reply to channel {} of client {} is lost", channel.number, number_);
+    });
+}
+
 void Client::stuck(const Channel& channel, const Consumer& consumer, std::int64_t ready) const {
-    throw Violation(fmt::format("queue {} has {} messages ready, and channel {} of client {} takes none (consumer {}, held "
-                                "{}, prefetch {}, limit {})",
-                                consumer.queue, ready, channel.number, number_, consumer.tag, consumer.held,
-                                consumer.prefetch, channel.limit));
+    throw Violation(fmt::format(
+        "queue {} has {} messages ready, and channel {} of client {} takes none (consumer {}, held "
+        "{}, prefetch {}, limit {})",
+        consumer.queue, ready, channel.number, number_, consumer.tag, consumer.held, consumer.prefetch,
+        channel.limit));
 }
 
 }  // namespace trilby::harness

@@ -25,6 +25,8 @@ struct Habits {
     bool drops = false;
     bool changes_limits = false;
     bool large_bodies = false;
+    bool replies = false;
+    bool stalls = false;
 };
 
 /// One connection that says random things and checks what comes back.
@@ -43,12 +45,18 @@ class Client final : public Peer {
     /// The broker has come to rest: everything must have been answered. `ready` tells what waits in a queue.
     template <class F>
     void check_rest(F ready) {
+        if (stalled) return;
         check_answers();
-        for (const auto& [number, channel] : channels_) check_stuck(*channel, ready);
+        for (const auto& [number, channel] : channels_) {
+            check_stuck(*channel, ready);
+            check_replies(*channel);
+        }
     }
     void on_closed() override;
 
   private:
+    static constexpr std::string_view reply_queue = "amq.rabbitmq.reply-to";
+
     struct Held {  // a delivery that was read and not settled
         std::string queue;
         MessageNumber message;
@@ -101,14 +109,19 @@ class Client final : public Peer {
         std::vector<MessageNumber> unconfirmed;  // in order
         std::uint64_t confirmed = 0;
         std::set<MessageNumber> must_return;
+        /// With which tag it consumes replies, as asked for; done by the time it is acted upon. Empty: it
+        /// does not.
+        std::string reply_tag;
+        unsigned consumed_replies = 0;  // how often it began to
         std::vector<MessageNumber> transaction_publishes;
         std::vector<TransactionSettlement> transaction_settlements;
     };
 
     void on_method(std::uint16_t channel, const protocol::Method& method) override;
-    void on_content(std::uint16_t channel, const protocol::Method& method, std::string_view body) override;
-    void delivered(Channel& channel, Consumer* consumer, const std::string& queue, std::uint64_t tag, bool redelivered,
-                   MessageNumber message, bool no_ack);
+    void on_content(std::uint16_t channel, const protocol::Method& method,
+                    const protocol::Properties& properties, std::string_view body) override;
+    void delivered(Channel& channel, Consumer* consumer, const std::string& queue, std::uint64_t tag,
+                   bool redelivered, MessageNumber message, bool no_ack);
     void replied(Channel& channel, protocol::MethodId reply, std::string_view tag);
     void complete(Channel& channel, const Request& request);
     void confirmed(Channel& channel, std::uint64_t tag, bool multiple);
@@ -119,6 +132,7 @@ class Client final : public Peer {
     void doubt(Channel& channel);
     void let_go_of_all();
     void check_answers();
+    void check_replies(const Channel& channel) const;
     template <class F>
     void check_stuck(const Channel& channel, F ready) const;
     void stuck(const Channel& channel, const Consumer& consumer, std::int64_t ready) const;
@@ -126,10 +140,16 @@ class Client final : public Peer {
     void ask(Channel& channel, Request request);
     void open_channel();
     void publish(Channel& channel);
+    void request(Channel& channel);
+    void answer(Channel& channel);
+    void send_message(Channel& channel, const protocol::basic::Publish& method,
+                      const protocol::Properties& properties, Ledger::Message message);
+    std::uint32_t any_size();
     void settle(Channel& channel);
     void take_settled(Channel& channel, std::uint64_t tag, bool requeue, Request& request);
     void get(Channel& channel);
     void consume(Channel& channel);
+    void consume_replies(Channel& channel);
     void cancel(Channel& channel);
     void qos(Channel& channel);
     void recover(Channel& channel);
@@ -152,6 +172,7 @@ class Client final : public Peer {
     std::map<std::uint16_t, std::unique_ptr<Channel>> channels_;
     unsigned next_tag_ = 0;
     bool leaving_ = false;
+    bool has_stalled_ = false;     // what is said to who does not read may be lost
     bool close_expected_ = false;  // connection.close of the broker
 };
 
@@ -162,8 +183,10 @@ void Client::check_stuck(const Channel& channel, F ready) const {
     for (const auto& [tag, held] : channel.held) used += held.consumer.empty() ? 0 : 1;
     if (channel.limit != 0 && used >= channel.limit) return;
     for (const Consumer& consumer : channel.consumers)
-        if (consumer.active && (consumer.no_ack || consumer.prefetch == 0 || consumer.held < consumer.prefetch))
-            if (const std::int64_t waiting = ready(consumer.queue); waiting > 0) stuck(channel, consumer, waiting);
+        if (consumer.active &&
+            (consumer.no_ack || consumer.prefetch == 0 || consumer.held < consumer.prefetch))
+            if (const std::int64_t waiting = ready(consumer.queue); waiting > 0)
+                stuck(channel, consumer, waiting);
 }
 
 }  // namespace trilby::harness

@@ -2,7 +2,6 @@
 #include "tests/component/harness/peer.hpp"
 
 #include "protocol/frame.hpp"
-#include "protocol/properties.hpp"
 #include "tests/component/harness/violation.hpp"
 
 namespace trilby::harness {
@@ -30,9 +29,10 @@ void Peer::told(std::uint16_t channel, const p::Method& method) const {
     fmt::print("{} {} > {}\n", fmt::ptr(this), channel, p::to_text(method));
 }
 
-void Peer::send_publish(std::uint16_t channel, const p::basic::Publish& method, std::string_view body) {
+void Peer::send_publish(std::uint16_t channel, const p::basic::Publish& method,
+                        const p::Properties& properties, std::string_view body) {
     send(channel, method);
-    p::append_content(outbox, channel, body.size(), std::string_view{"\0\0", 2}, body, frame_max_);
+    p::append_content(outbox, channel, body.size(), p::encode_properties(properties), body, frame_max_);
 }
 
 void Peer::receive(std::string_view octets) {
@@ -57,12 +57,16 @@ void Peer::frame(std::uint8_t type, std::uint16_t channel, std::string_view payl
             const auto method = p::decode_method(payload);
             require(method.has_value(), "a method that cannot be read");
             if (trace) fmt::print("{} {} < {}\n", fmt::ptr(this), channel, p::to_text(*method));
-            if (std::holds_alternative<p::connection::Start>(*method) || std::holds_alternative<p::connection::Tune>(*method) ||
+            opened = opened || std::holds_alternative<p::connection::OpenOk>(*method);
+            if (std::holds_alternative<p::connection::Start>(*method) ||
+                std::holds_alternative<p::connection::Tune>(*method) ||
                 std::holds_alternative<p::connection::OpenOk>(*method))
                 return;
-            if (std::holds_alternative<p::basic::Deliver>(*method) || std::holds_alternative<p::basic::GetOk>(*method) ||
+            if (std::holds_alternative<p::basic::Deliver>(*method) ||
+                std::holds_alternative<p::basic::GetOk>(*method) ||
                 std::holds_alternative<p::basic::Return>(*method)) {
-                contents_[channel] = {.method = std::string(payload), .left = UINT64_MAX, .body = {}};
+                contents_[channel] = {
+                    .method = std::string(payload), .left = UINT64_MAX, .properties = {}, .body = {}};
                 return;
             }
             on_method(channel, *method);
@@ -73,11 +77,13 @@ void Peer::frame(std::uint8_t type, std::uint16_t channel, std::string_view payl
             const auto header = p::decode_content_header(payload);
             require(header.has_value() && header->class_id == 60, "a header that cannot be read");
             open->second.left = header->body_size;
+            open->second.properties = header->properties;
             if (header->body_size == 0) finish_content(channel);
             return;
         }
         case p::FrameType::body:
-            require(open != contents_.end() && payload.size() <= open->second.left && !payload.empty(), "a stray body");
+            require(open != contents_.end() && payload.size() <= open->second.left && !payload.empty(),
+                    "a stray body");
             open->second.left -= payload.size();
             open->second.body += payload;
             if (open->second.left == 0) finish_content(channel);
@@ -90,7 +96,9 @@ void Peer::frame(std::uint8_t type, std::uint16_t channel, std::string_view payl
 void Peer::finish_content(std::uint16_t channel) {
     const Content content = std::move(contents_[channel]);
     contents_.erase(channel);
-    on_content(channel, *p::decode_method(content.method), content.body);
+    const auto properties = p::decode_properties(content.properties);
+    require(properties.has_value(), "properties that cannot be read");
+    on_content(channel, *p::decode_method(content.method), *properties, content.body);
 }
 
 }  // namespace trilby::harness

@@ -23,7 +23,8 @@ class Tool final : public Peer {
         send(1, method);
         replied_ = {};
         world_.rest();
-        require(replied_ == reply, "{} instead of {}", protocol::method_name(replied_), protocol::method_name(reply));
+        require(replied_ == reply, "{} instead of {}", protocol::method_name(replied_),
+                protocol::method_name(reply));
     }
 
     /// Reads the queue to its end, without acknowledgement.
@@ -35,7 +36,8 @@ class Tool final : public Peer {
             world_.rest();
             if (replied_ == protocol::basic::GetOk::id) message(body_, redelivered_);
         } while (replied_ == protocol::basic::GetOk::id);
-        require(replied_ == protocol::basic::GetEmpty::id, "{} instead of get-empty", protocol::method_name(replied_));
+        require(replied_ == protocol::basic::GetEmpty::id, "{} instead of get-empty",
+                protocol::method_name(replied_));
     }
 
     void leave() {
@@ -48,10 +50,12 @@ class Tool final : public Peer {
     void on_method(std::uint16_t channel, const protocol::Method& method) override {
         if (channel == 1) replied_ = std::visit([](const auto& one) { return one.id; }, method);
     }
-    void on_content(std::uint16_t, const protocol::Method& method, std::string_view body) override {
-        const auto& got = std::get<protocol::basic::GetOk>(method);
-        replied_ = got.id;
-        redelivered_ = got.redelivered;
+    void on_content(std::uint16_t, const protocol::Method& method, const protocol::Properties&,
+                    std::string_view body) override {
+        const auto* const got = std::get_if<protocol::basic::GetOk>(&method);
+        if (got == nullptr) return;  // it consumes, and goes without looking
+        replied_ = got->id;
+        redelivered_ = got->redelivered;
         body_ = body;
     }
 

@@ -3,7 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
+#include "broker/background_io.hpp"
+#include "broker/catalog_store.hpp"
+#include "broker/journal/journal.hpp"
+#include "broker/restore.hpp"
+#include "tests/component/harness/inside.hpp"
 #include "tests/component/harness/violation.hpp"
 
 namespace trilby::harness {
@@ -18,8 +24,8 @@ struct World::Loop final : broker::ShardLoop {
     void wake() override {}
     void touched(Session& session) override {
         if (session.touched) return;
-        session.touched = true;
         dirty.push_back(&session);
+        session.touched = true;
     }
     void adopt(int) override { throw Violation("a socket in a world without sockets"); }
     void stopping() override { stopping_now = true; }
@@ -37,8 +43,65 @@ struct World::Connection {
     bool gone_told = false;
 };
 
-World::World(Random& random, std::size_t shards, broker::Settings settings)
+struct World::Disk {
+    Disk(const std::filesystem::path& directory, std::size_t shards,
+         broker::BackgroundIo::Completed completed)
+        : store(directory / "catalog.sqlite"),
+          journal(directory / "journal", shards, store.journal()),
+          io(std::move(completed), broker::BackgroundIo::Turns::by_hand) {}
+
+    broker::CatalogStore store;
+    broker::journal::Journal journal;
+    broker::BackgroundIo io;
+    bool busy = false;  // the journal has more to do
+    bool ended = false;
+};
+
+namespace {
+
+/// So small that conversations go through many.
+broker::journal::WriterOptions small_segments() {
+    broker::journal::WriterOptions options;
+    options.segment_size = options.hasty_size = 64 << 10;
+    return options;
+}
+
+}  // namespace
+
+/// What is done for a connection, with an end for what it throws: as a connection has it.
+template <class Act>
+void World::guard(Connection& connection, Act act) {
+    const Inside working;
+    Session& session = *connection.session;
+    try {
+        act(session);
+    } catch (const std::exception& error) {
+        session.fail(error.what());
+        try {
+            loops_[connection.shard]->touched(session);
+        } catch (const std::exception&) {
+        }
+    }
+}
+
+/// What a shard does by itself: as a loop has it. False: it was interrupted.
+template <class Act>
+bool World::try_to(Act act) {
+    const Inside working;
+    try {
+        act();
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
+World::World(Random& random, std::size_t shards, broker::Settings settings,
+             std::optional<std::filesystem::path> disk)
     : random_(random), settings_(std::move(settings)) {
+    if (disk)
+        disk_ = std::make_unique<Disk>(
+            *disk, shards, [this](broker::ShardIndex shard) { shards_[shard]->wake_if_asleep(); });
     std::vector<Shard*> all;
     for (std::size_t i = 0; i < shards; ++i) {
         shards_.push_back(std::make_unique<Shard>(static_cast<broker::ShardIndex>(i), settings_, shards));
@@ -48,11 +111,30 @@ World::World(Random& random, std::size_t shards, broker::Settings settings)
         shards_.back()->set_now(now_);
     }
     for (const auto& shard : shards_) shard->connect(all);
-    // One hash of one password for all worlds: it is slow by intention.
-    static const broker::ChangeSet changes = [&] {  // a password hash is slow
-        broker::Definitions definitions = broker::Catalog::embedded_default();
-        return shards_.front()->catalog()->import(definitions).value();
-    }();
+    if (disk_ == nullptr) {
+        static const broker::ChangeSet changes = [&] {  // for all worlds, of which there are thousands
+            broker::Definitions definitions = broker::Catalog::embedded_default();
+            return shards_.front()->catalog()->import(definitions).value();
+        }();
+        for (const auto& shard : shards_) shard->apply(changes);
+        return;
+    }
+    load(disk_->store);
+    require(disk_->journal.damages().empty(), "the journal is damaged");
+    restored_ = broker::restore(disk_->journal, shards_).messages;
+    for (std::size_t i = 0; i < shards; ++i)
+        shards_[i]->bodies().spill_to(*disk, disk_->io, static_cast<broker::ShardIndex>(i));
+    disk_->journal.begin([this](std::size_t shard) { shards_[shard]->wake_if_asleep(); }, small_segments());
+}
+
+void World::load(broker::CatalogStore& store) {
+    broker::Definitions definitions = store.load();
+    const bool fresh = definitions.vhosts.empty();
+    if (fresh) definitions = broker::Catalog::embedded_default();
+    broker::Catalog& catalog = *shards_.front()->catalog();
+    catalog.store_in(store);
+    const broker::ChangeSet changes = catalog.import(definitions).value();
+    if (fresh) store.add(definitions);
     for (const auto& shard : shards_) shard->apply(changes);
 }
 
@@ -64,6 +146,11 @@ void World::clear() {
     connections_.clear();
     for (const auto& shard : shards_) shard->clear();
     for (const auto& shard : shards_) shard->messages().flush();
+    if (disk_ == nullptr || std::exchange(disk_->ended, true)) return;
+    disk_->io.stop();
+    disk_->journal.catalog_is_at(disk_->store.changes());
+    disk_->journal.stop();
+    disk_->store.remember(disk_->journal.to_remember());
 }
 
 void World::connect(Peer& peer, std::size_t shard) {
@@ -82,7 +169,7 @@ bool World::readable(const Connection& connection) const {
 }
 
 bool World::writable(const Connection& connection) const {
-    return connection.blocked && !connection.session->output().empty();
+    return connection.blocked && !connection.peer->stalled && !connection.session->output().empty();
 }
 
 bool World::runnable(std::size_t shard) const {
@@ -94,13 +181,37 @@ bool World::runnable(std::size_t shard) const {
 }
 
 bool World::turn() {
+    if (disk_ != nullptr && random_.percent(30) && turn_of_disk()) return true;
     std::array<std::size_t, 256> able;
     std::size_t count = 0;
     for (std::size_t i = 0; i < shards_.size(); ++i)
         if (runnable(i)) able[count++] = i;
-    if (count == 0) return false;
-    turn_of(able[random_.below(count)]);
+    if (count != 0) {
+        turn_of(able[random_.below(count)]);
+        return true;
+    }
+    return disk_ != nullptr && turn_of_disk();
+}
+
+bool World::turn_of_disk() {
+    broker::journal::Journal& journal = disk_->journal;
+    if (disk_->io.has_requests() && random_.percent(50)) return disk_->io.turn();
+    if (!disk_->busy && !journal.has_news()) {
+        if (disk_->io.turn()) return true;
+        const auto due = journal.next_due();
+        if (due == broker::Shard::Time::max()) return false;
+        now_ = std::max(now_, due);  // nobody has anything to do before
+    }
+    disk_->busy = journal.turn(now_);
     return true;
+}
+
+void World::resume_stalled() {
+    for (const auto& connection : connections_) {
+        if (!std::exchange(connection->peer->stalled, false) || connection->session == nullptr) continue;
+        loops_[connection->shard]->touched(*connection->session);
+        shards_[connection->shard]->asleep().store(false);
+    }
 }
 
 void World::rest() {
@@ -116,27 +227,38 @@ void World::read(Connection& connection) {
         const std::size_t size = random_.between(1, most);
         const std::string bytes = std::string(session.tail()) + peer.outbox.substr(0, size);
         peer.outbox.erase(0, size);
-        session.on_bytes(bytes);
+        guard(connection, [&](Session& one) {
+            one.on_bytes(bytes);
+            loops_[connection.shard]->touched(one);
+        });
     } else if (peer.cut && !connection.gone_told) {
-        connection.gone_told = true;
-        session.on_peer_gone();
+        tell_gone(connection);
     }
-    loops_[connection.shard]->touched(session);
+}
+
+void World::tell_gone(Connection& connection) {
+    connection.gone_told = true;
+    guard(connection, [&](Session& session) {
+        session.on_peer_gone();
+        loops_[connection.shard]->touched(session);
+    });
 }
 
 void World::look(Connection& connection) {
     Session& session = *connection.session;
-    session.finish_turn();
+    guard(connection, [](Session& one) { one.finish_turn(); });
     broker::Output& output = session.output();
-    if (!output.empty()) {
+    if (!output.empty() && !connection.peer->stalled) {
         std::array<iovec, 16> vectors;
         const std::size_t pieces = output.gather(vectors);
         std::string octets;
         for (std::size_t i = 0; i < pieces; ++i)
             octets.append(static_cast<const char*>(vectors[i].iov_base), vectors[i].iov_len);
         if (random_.percent(40)) octets.resize(random_.between(1, octets.size()));
-        output.sent(octets.size());
-        session.on_output_sent(octets.size());
+        guard(connection, [&](Session& one) {
+            output.sent(octets.size());
+            one.on_output_sent(octets.size());
+        });
         if (!connection.peer->cut) connection.peer->receive(octets);
     }
     connection.blocked = !output.empty();
@@ -161,9 +283,7 @@ void World::turn_of(std::size_t index) {
         if (cut) connection.peer->outbox.clear();
         if ((readable(connection) && random_.percent(50)) || cut) {
             if (cut) {  // noticed while writing: whether it would read or not
-                connection.gone_told = true;
-                connection.session->on_peer_gone();
-                loop.touched(*connection.session);
+                tell_gone(connection);
             } else {
                 read(connection);
             }
@@ -173,13 +293,16 @@ void World::turn_of(std::size_t index) {
     }
     if (++turns_ % 64 == 0)
         for (const auto& connection : connections_)
-            if (connection->shard == index) connection->session->on_tick();
+            if (connection->shard == index) tick(*connection);
 
     std::array<std::size_t, 256> limits;
     for (std::size_t i = 0; i < shards_.size(); ++i)
         limits[i] = random_.percent(40) ? 1000 : random_.below(4);
     if (random_.percent(60)) limits[index] = SIZE_MAX;
-    if (shard.take_mail({limits.data(), shards_.size()})) busy = true;
+    if (!try_to([&] {
+            if (shard.take_mail({limits.data(), shards_.size()})) busy = true;
+        }))
+        busy = true;
 
     std::swap(loop.writing, loop.dirty);
     for (std::size_t i = 0; i < loop.writing.size(); ++i) {
@@ -190,11 +313,24 @@ void World::turn_of(std::size_t index) {
     }
     loop.writing.clear();
     std::erase_if(connections_, [](const auto& connection) { return connection->session == nullptr; });
-    shard.end_turn();
+    if (!try_to([&] { shard.end_turn(); })) busy = true;
 
     if (busy || !loop.dirty.empty()) return;
     shard.asleep().store(true);
     if (shard.has_mail()) shard.asleep().store(false);
+}
+
+void World::pass(std::chrono::milliseconds time) {
+    now_ += time;
+    for (const auto& shard : shards_) {
+        shard->set_now(now_);
+        shard->asleep().store(false);
+    }
+    for (const auto& connection : connections_) tick(*connection);
+}
+
+void World::tick(Connection& connection) {
+    guard(connection, [](Session& session) { session.on_tick(); });
 }
 
 void World::raise_alarm(bool raised) {

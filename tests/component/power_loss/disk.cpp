@@ -25,6 +25,7 @@ std::vector<std::string> Disk::list() {
 }
 
 Disk::File Disk::open(const std::string& name) {
+    if (nothing_opens != 0) throw std::system_error(nothing_opens, std::system_category(), name);
     const auto found = names_.find(name);
     if (found == names_.end()) throw std::system_error(ENOENT, std::system_category(), name);
     files_.push_back(found->second);
@@ -33,6 +34,7 @@ Disk::File Disk::open(const std::string& name) {
 
 Disk::File Disk::create(const std::string& name, std::uint64_t size) {
     if (before_operation) before_operation();
+    if (nothing_opens != 0) throw std::system_error(nothing_opens, std::system_category(), name);
     if (full) throw std::system_error(ENOSPC, std::system_category(), name);
     auto content = std::make_shared<Content>();
     content->content = content->safe = std::string(size, '\0');

@@ -29,6 +29,8 @@ class Disk final : public broker::journal::Files {
     std::optional<std::size_t> write_fails_after;
     /// No new file has room.
     bool full = false;
+    /// No file can be made or opened, for this reason; 0: they can.
+    int nothing_opens = 0;
 
     /// What may be there after a power cut at this moment. `sector`: unsynced writes are torn in pieces of so
     /// many octets.

@@ -2,12 +2,16 @@
 // The journal on a disk that forgets. Three shards publish, settle and commit while the writer writes:
 // between any two operations on the disk, and between the writer's two looks at them. At any moment the power
 // may be cut; what is recovered from what the disk may then hold is compared with what was promised.
-//   power_loss [--images N] [--seed S] [--fault NAME] [--rot yes]
+//   power_loss [--images N] [--seed S | --seed clock] [--fault NAME] [--rot octets | --rot bit]
 // With a fault, a mutant of the journal, it ends with success when it has found an image that is wrong. With
-// rot, octets of each image are changed at random: recovery may lose, but neither crash nor invent.
+// rot of octets, some of each image are changed at random: recovery may lose, but neither crash nor invent,
+// and what is damaged is moved aside, so that the start after it finds nothing wrong. With rot of a bit, or a
+// file that is gone, nothing is lost without a word, and who goes on is told once.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <map>
 #include <set>
 #include <string>
@@ -51,7 +55,10 @@ struct Model {
         bool safe = false;
     };
     std::map<std::uint64_t, Transaction> transactions;
+    Remembered remembered;  // by the catalog
 };
+
+enum class Rot : std::uint8_t { no, octets, bit };
 
 class Wrong {
   public:
@@ -75,12 +82,11 @@ class Life {
   public:
     Life(Disk& disk, Model& model, std::minstd_rand& random, Faults faults)
         : disk_(disk), model_(model), random_(random) {
-        Recovered recovered = recover(disk, faults.recovery);
-        if (!recovered.damages.empty())
-            throw Wrong(fmt::format("rot where there was none: segment {} at {}: {}",
-                                    recovered.damages[0].segment, recovered.damages[0].offset,
-                                    recovered.damages[0].text));
+        Recovered recovered = recover(disk, model.remembered, faults.recovery);
+        expect_sound(recovered);
         adopt(recovered.state);
+        clear_away(disk, recovered);
+        if (recovered.state.journal == 0) recovered.state.journal = model.remembered.journal;
         for (std::size_t i = 0; i < shards; ++i) {
             next_id_[i] = recovered.state.highest[i] + 1;
             streams_.push_back(std::make_unique<ShardStreams>());
@@ -118,7 +124,7 @@ class Life {
             disk_.full = faulty_ && random_() % 8 == 0;
             try {
                 if (!writer_->step(now_)) writer_->make_reserve();
-            } catch (const NoSpace&) {
+            } catch (const Shortage&) {
                 // It is tried again, and nothing of the round is lost.
             } catch (const std::system_error&) {
                 failed = true;  // for good: nothing more is promised
@@ -148,6 +154,13 @@ class Life {
     }
 
   public:
+    static void expect_sound(const Recovered& recovered) {
+        if (!recovered.damages.empty())
+            throw Wrong("rot where there was none: " + to_text(recovered.damages[0]));
+        if (!recovered.aside.empty())
+            throw Wrong("nothing is wrong, and yet it cannot be placed: " + recovered.aside[0]);
+    }
+
     /// Only what was published, as it was published.
     static std::map<MessageId, std::set<StoredQueue>> read(Files& files, const State& state,
                                                            const Model& model) {
@@ -330,6 +343,8 @@ class Life {
 
     /// What the writer has promised by now.
     void observe() {
+        if (const std::uint64_t promised = writer_->promised(); promised != 0)
+            model_.remembered = {writer_->journal(), promised};
         std::erase_if(waiting_, [&](const Waiting& one) {
             const ShardStreams& shard = *streams_[one.shard];
             const bool settles = one.is_settle || one.in_settles;
@@ -376,7 +391,7 @@ class Life {
 
 class Test {
   public:
-    Test(std::uint32_t seed, std::uint64_t images, Faults faults, bool rot)
+    Test(std::uint32_t seed, std::uint64_t images, Faults faults, Rot rot)
         : random_(seed), images_(images), faults_(faults), rot_(rot) {}
 
     void run() {
@@ -406,16 +421,17 @@ class Test {
     void look(const Disk& disk, const Model& model) {
         for (unsigned i = 0; i < 2; ++i) {
             ++made_;
-            if (rot_) {
+            if (rot_ == Rot::octets) {
                 look_at_rot(disk.cut(random_, sector()));
                 continue;
             }
+            if (rot_ == Rot::bit) {
+                look_at_a_bit(disk.cut(random_, sector()), model);
+                continue;
+            }
             Disk image(disk.cut(random_, sector()));
-            const Recovered recovered = recover(image, faults_.recovery);
-            if (!recovered.damages.empty())
-                throw Wrong(fmt::format("rot where there was none: segment {} at {}: {}",
-                                        recovered.damages[0].segment, recovered.damages[0].offset,
-                                        recovered.damages[0].text));
+            const Recovered recovered = recover(image, model.remembered, faults_.recovery);
+            Life::expect_sound(recovered);
             Life::check(image, recovered.state, model, nullptr);
         }
     }
@@ -429,22 +445,85 @@ class Test {
             octets[random_() % octets.size()] ^= static_cast<char>(1 << random_() % 8);
         }
         Disk disk(image);
-        const Recovered recovered = recover(disk);
-        // What was settled may be back, so the model does not know all of it; but a body follows from its id.
-        read_living(disk, recovered.state, [](const LivingMessage& message) {
+        Recovered recovered = recover(disk);
+        expect_left_behind(disk, std::move(recovered), {});
+    }
+    /// Who goes on with it loses no more, and the next start finds nothing wrong.
+    void expect_left_behind(Disk& disk, Recovered recovered, Remembered remembered) {
+        const auto living = read_sound(disk, recovered.state);
+        leave_damage_behind(disk, std::move(recovered));
+        const Recovered again = recover(disk, remembered);
+        Life::expect_sound(again);
+        if (read_sound(disk, again.state) != living)
+            throw Wrong("leaving the damage behind has lost messages, or brought some back");
+    }
+    /// Nothing is lost without a word: something is reported, or everything is there that was promised.
+    void look_at_a_bit(Disk::Image image, const Model& model) {
+        std::erase_if(image, [](const auto& file) { return segment_of(file.first) == 0; });
+        if (image.empty()) return;
+        const auto file = std::next(image.begin(), static_cast<std::ptrdiff_t>(random_() % image.size()));
+        if (random_() % 8 == 0) {
+            image.erase(file);
+        } else {
+            // In the head as often as anywhere else.
+            const std::size_t size = random_() % 2 == 0 ? sizeof(SegmentHead) : file->second.size();
+            file->second[random_() % std::min(size, file->second.size())] ^=
+                static_cast<char>(1 << random_() % 8);
+        }
+        Disk disk(image);
+        Recovered recovered = recover(disk, model.remembered);
+        if (recovered.damages.empty()) Life::check(disk, recovered.state, model, nullptr);
+        // Of a journal that is gone there is nothing to go on with.
+        if (recovered.state.segments.empty()) return;
+        expect_left_behind(disk, std::move(recovered), model.remembered);
+    }
+    /// As a broker does that goes on; damaged files are still there afterwards, and all of them aside.
+    void leave_damage_behind(Disk& disk, Recovered recovered) {
+        clear_away(disk, recovered);
+        std::set<std::string> aside;
+        for (const State::Segment& segment : recovered.state.segments)
+            if (segment.damaged) aside.insert(segment_name(segment.number));
+        for (const std::string& name : recovered.aside) aside.insert(name);
+        ShardStreams streams;
+        WriterOptions options;
+        options.segment_size = batches_at + 1000 + random_() % 600;
+        options.hasty_size = options.segment_size;
+        Writer writer(disk, {&streams}, std::move(recovered.state), options);
+        Writer::Clock::time_point now{};
+        const auto is_aside = [&](const std::string& name) {
+            return std::ranges::any_of(
+                disk.list(), [&](const std::string& one) { return one.starts_with(name + ".aside"); });
+        };
+        // Segments as small as these are reclaimed for ever, so it ends when what is damaged is left behind.
+        constexpr unsigned usual_steps = 200, most_steps = 10'000;
+        for (unsigned steps = 0; steps < most_steps && writer.step(now); ++steps) {
+            now += std::chrono::seconds(1);
+            if (steps >= usual_steps && std::ranges::all_of(aside, is_aside)) break;
+        }
+        writer.finish();
+        for (const std::string& name : aside)
+            if (!is_aside(name)) throw Wrong(fmt::format("{} was damaged, and is not aside", name));
+    }
+    /// What was settled may be back, so the model does not know all of it; but a body follows from its id.
+    static std::map<MessageId, std::set<StoredQueue>> read_sound(Disk& disk, const State& state) {
+        std::map<MessageId, std::set<StoredQueue>> living;
+        read_living(disk, state, [&](const LivingMessage& message) {
             if (body_in(message) != body_of(message.id, message.publication.body_size))
                 throw Wrong(fmt::format("message {:x} was invented", message.id));
-            for (const Living::Holder& holder : message.holders)
+            for (const Living::Holder& holder : message.holders) {
                 if (holder.queue == 0 || holder.queue > queues)
                     throw Wrong(fmt::format("message {:x} is in a queue that never was", message.id));
+                living[message.id].insert(holder.queue);
+            }
         });
+        return living;
     }
     std::size_t sector() { return random_() % 4 == 0 ? 8 : 64; }
 
     std::minstd_rand random_;
     const std::uint64_t images_;
     const Faults faults_;
-    const bool rot_;
+    const Rot rot_;
     std::uint64_t made_ = 0;
 };
 
@@ -452,6 +531,7 @@ const std::map<std::string, Faults> mutants{
     {"confirm before sync", {.writer = WriterOptions::Fault::confirm_before_sync}},
     {"no directory sync", {.writer = WriterOptions::Fault::no_directory_sync}},
     {"roll without sync", {.writer = WriterOptions::Fault::roll_without_sync}},
+    {"head without sync", {.writer = WriterOptions::Fault::head_without_sync}},
     {"remove before sync", {.writer = WriterOptions::Fault::remove_before_sync}},
     {"publishes looked at first", {.writer = WriterOptions::Fault::publishes_looked_at_first}},
     {"no cut at a hole", {.recovery = RecoveryFault::no_cut_at_a_hole}},
@@ -466,18 +546,23 @@ int main(int argc, char** argv) {
     std::uint64_t images = 100'000;
     std::uint32_t seed = 1;
     std::string fault;
-    bool rot = false;
+    Rot rot = Rot::no;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i];
         if (option == "--images") images = std::strtoull(argv[i + 1], nullptr, 10);
-        if (option == "--seed") seed = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
+        if (option == "--seed")
+            seed = argv[i + 1] == std::string("clock")
+                       ? static_cast<std::uint32_t>(std::time(nullptr))
+                       : static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
         if (option == "--fault") fault = argv[i + 1];
-        if (option == "--rot") rot = true;
+        if (option == "--rot") rot = argv[i + 1] == std::string("bit") ? Rot::bit : Rot::octets;
     }
     if (!fault.empty() && !mutants.contains(fault)) {
         fmt::print(stderr, "there is no fault '{}'\n", fault);
         return 2;
     }
+    fmt::print("seed {}\n", seed);
+    std::fflush(stdout);
     Test test(seed, images, fault.empty() ? Faults{} : mutants.at(fault), rot);
     const auto started = std::chrono::steady_clock::now();
     std::string wrong;

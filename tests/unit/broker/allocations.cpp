@@ -128,6 +128,14 @@ std::string publishes(int count, const std::string& queue) {
     return bytes;
 }
 
+/// What a message that is kept asks the system for: nothing, its block is the pool's, unless the address
+/// sanitizer looks at each (`MessagePool`).
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t blocks_of_a_message = 1;
+#else
+constexpr std::size_t blocks_of_a_message = 0;
+#endif
+
 /// Allocations while `rounds` of `bytes` go through, after two rounds that may fill pools.
 template <class F>
 std::size_t allocations_of(int rounds, F round) {
@@ -166,7 +174,7 @@ TEST_CASE("a message that is delivered and acknowledged allocates nothing beyond
         broker.give(publisher, bytes);
         broker.give(consumer, ack);
     };
-    CHECK(allocations_of(50, round) == 0);
+    CHECK(allocations_of(50, round) == 50 * 100 * blocks_of_a_message);
 }
 
 TEST_CASE("a message that waits in its queue allocates nothing beyond its block of the pool") {
@@ -181,5 +189,5 @@ TEST_CASE("a message that waits in its queue allocates nothing beyond its block 
         broker.give(publisher, bytes);
         broker.give(publisher, purge);
     };
-    CHECK(allocations_of(200, round) <= of_the_purges);
+    CHECK(allocations_of(200, round) <= of_the_purges + 200 * 100 * blocks_of_a_message);
 }

@@ -2,7 +2,10 @@
 #include "broker/bodies.hpp"
 
 #include <cstdlib>
+#include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,27 +29,27 @@ constexpr journal::StoredQueue queue = 7;
 class Shelf {
   public:
     explicit Shelf(std::uint32_t seed, std::uint64_t memory = 0)
-        : bodies_(messages_, {memory, 3}), random_(seed) {
+        : bodies_(new_bodies(memory)), random_(seed) {
         messages_.know({&messages_});
         journal_.start([](std::size_t) {}, [](const std::string&) { std::abort(); });
-        bodies_.read_from(end());
-        bodies_.spill_to(folder_.path(), io_, 0);
     }
     ~Shelf() {
-        for (const auto& [number, held] : held_) bodies_.drop(held.kept);
+        for (const auto& [number, held] : held_) bodies_->drop(held.kept);
         journal_.stop();
         io_.stop();
         messages_.flush();
     }
 
     journal::End& end() { return journal_.end(0); }
-    Bodies& bodies() { return bodies_; }
+    Bodies& bodies() { return *bodies_; }
     std::size_t held() const { return held_.size(); }
     std::int64_t in_memory() const { return messages_.balance(); }
     std::uint32_t random(std::uint32_t below) { return random_() % below; }
 
-    /// Keeps a message of so many octets, persistent or not.
-    void keep(std::uint32_t size, bool persistent) {
+    /// Keeps a message of so many octets, persistent or not, for so many queues. `between`: is called after
+    /// each.
+    void keep(
+        std::uint32_t size, bool persistent, int queues = 1, const std::function<void()>& between = [] {}) {
         Content content;
         content.begin(std::string_view("\0\1q", 3), 0);
         std::string header(14, '\0');
@@ -58,18 +61,23 @@ class Shelf {
         const std::uint64_t stored =
             persistent ? end().publish(std::span(&queue, 1), content.publication()) : 0;
         Arrival arrival(content.publication(), messages_, stored);
-        held_.emplace(next_++, Held{bodies_.keep(arrival, true, false), size});
+        const std::uint64_t number = next_;
+        for (int i = 0; i < queues; ++i) {
+            held_.emplace(next_++, Held{bodies_->keep(arrival, true, false), size, number});
+            between();
+        }
         end().flush();
     }
     /// Reads what was kept `offset` places behind the oldest, and compares. False: it is lost.
     bool read(std::size_t offset) {
-        const auto& [number, held] = *std::next(held_.begin(), static_cast<std::ptrdiff_t>(offset));
+        const Held& held = std::next(held_.begin(), static_cast<std::ptrdiff_t>(offset))->second;
+        const std::uint64_t number = held.number;
         if (held.kept.in_memory()) {
             REQUIRE(held.kept.message()->publication().body() == body_of(number, held.size));
             return true;
         }
         for (;;) {
-            const auto found = bodies_.read(held.kept);
+            const auto found = bodies_->read(held.kept);
             if (found) {
                 REQUIRE(found->body_size == held.size);
                 REQUIRE(found->body() == body_of(number, held.size));
@@ -78,11 +86,11 @@ class Shelf {
             }
             if (found.error() == Bodies::Missing::lost) return false;
             ++waits_;
-            for (int patience = 0; !bodies_.moved(); ++patience) {
+            for (int patience = 0; !bodies_->moved(); ++patience) {
                 REQUIRE(patience < 100'000);
                 std::this_thread::sleep_for(std::chrono::microseconds(100));
             }
-            bodies_.look();
+            bodies_->look();
         }
     }
     void drop(std::size_t offset) {
@@ -91,15 +99,24 @@ class Shelf {
             end().settle(queue, stored);
             end().flush();
         }
-        bodies_.drop(at->second.kept);
+        bodies_->drop(at->second.kept);
         held_.erase(at);
+    }
+    /// All that is held goes to another shard, which has so much memory for it.
+    void move(std::uint64_t memory) {
+        std::unique_ptr<Bodies> next = new_bodies(memory);
+        for (auto& [number, held] : held_) {
+            bodies_->hand_over(held.kept);
+            held.kept = next->take_over(held.kept, true);
+        }
+        bodies_ = std::move(next);
     }
     /// Until the journal has written what was handed over, and the spill what was spilled.
     void settle_down() {
         while (end().safe_publishes() != end().publish_position())
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        bodies_.look();
+        bodies_->look();
     }
     /// The system forgets what it has read of the journal.
     void forget_cached() const {
@@ -111,13 +128,22 @@ class Shelf {
         }
     }
     std::size_t waits() const { return waits_; }
+    /// Nothing is written any more until the lock goes.
+    std::unique_lock<std::mutex> stop_disk() { return std::unique_lock(disk_); }
     std::filesystem::path journal() const { return folder_.path() / "journal"; }
 
   private:
     struct Held {
         Kept kept;
         std::uint32_t size;
+        std::uint64_t number;  // of the message
     };
+    std::unique_ptr<Bodies> new_bodies(std::uint64_t memory) {
+        auto bodies = std::make_unique<Bodies>(messages_, Bodies::Limits{memory, 3});
+        bodies->read_from(end());
+        bodies->spill_to(folder_.path(), io_, 0);
+        return bodies;
+    }
     static std::string body_of(std::uint64_t number, std::uint32_t size) {
         std::string body(size, static_cast<char>('a' + number % 26));
         for (std::size_t at = 0; at + 8 <= body.size(); at += 512)
@@ -127,9 +153,10 @@ class Shelf {
 
     TemporaryFolder folder_;
     MessagePool messages_{0};
-    BackgroundIo io_{[](ShardIndex) {}};
-    journal::Journal journal_{folder_.path() / "journal", 1};
-    Bodies bodies_;
+    std::mutex disk_;
+    BackgroundIo io_{[this](ShardIndex) { const std::lock_guard wait(disk_); }};
+    journal::Journal journal_{folder_.path() / "journal", 1, {}};
+    std::unique_ptr<Bodies> bodies_;
     std::map<std::uint64_t, Held> held_;
     std::uint64_t next_ = 0;
     std::size_t waits_ = 0;
@@ -185,6 +212,68 @@ TEST_CASE("messages stay in memory up to the budget") {
     CHECK(shelf.in_memory() == 0);
     shelf.keep(1'000, false);
     CHECK(shelf.in_memory() == 1);
+}
+
+TEST_CASE("a message that many queues keep is spilled once") {
+    Shelf shelf(1);
+    shelf.keep(100'000, false, 1'000);
+    CHECK(shelf.held() == 1'000);
+    CHECK(shelf.in_memory() == 0);
+    CHECK(shelf.bodies().taken() < 200'000);
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    while (shelf.held() != 1) shelf.drop(shelf.random(static_cast<std::uint32_t>(shelf.held())));
+    CHECK(shelf.read(0));
+    // A queue may have handed it out before the next one gets it.
+    bool others_come = false;
+    const auto hand_out = [&] {
+        shelf.drop(shelf.held() - 1);
+        if (std::exchange(others_come, !others_come)) shelf.keep(shelf.random(100'000), false);
+    };
+    for (int i = 0; i < 100; ++i) {
+        shelf.keep(shelf.random(100'000), false, 5, hand_out);
+        for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    }
+}
+
+TEST_CASE("what moves to another shard stays in memory up to the budget there") {
+    Shelf shelf(1, 100'000);
+    for (int i = 0; i < 60; ++i) shelf.keep(1'000, false);
+    for (int i = 0; i < 200; ++i) shelf.keep(1'000, true);
+    CHECK(shelf.in_memory() >= 90);
+    shelf.move(30'000);
+    CHECK(shelf.in_memory() >= 25);
+    CHECK(shelf.in_memory() <= 30);
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
+    // And what goes makes room.
+    while (shelf.held() != 0) shelf.drop(0);
+    CHECK(shelf.in_memory() == 0);
+    for (int i = 0; i < 60; ++i) shelf.keep(1'000, false);
+    CHECK(shelf.in_memory() >= 25);
+    CHECK(shelf.in_memory() <= 30);
+}
+
+TEST_CASE("who adds faster than the disk takes it has to pause, and nothing stays in memory for that") {
+    Shelf shelf(1);
+    {
+        const auto stopped = shelf.stop_disk();
+        int kept = 0;
+        for (; !shelf.bodies().is_behind() && kept < 1'000; ++kept) shelf.keep(60'000, false);
+        CHECK(kept < 100);
+        CHECK(shelf.bodies().added_while_behind());
+        CHECK(!shelf.bodies().added_while_behind());
+        // What was read already comes all the same.
+        for (int i = 0; i < 100; ++i) shelf.keep(60'000, false);
+        CHECK(shelf.in_memory() == 0);
+        CHECK(shelf.bodies().added_while_behind());
+    }
+    for (int patience = 0; shelf.bodies().is_behind() && patience < 10'000; ++patience) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        shelf.bodies().look();
+    }
+    CHECK(!shelf.bodies().is_behind());
+    shelf.keep(60'000, false);
+    CHECK(!shelf.bodies().added_while_behind());
+    for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
 }
 
 TEST_CASE("a message that is damaged in the journal is lost, and the next one is not") {

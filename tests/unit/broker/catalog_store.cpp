@@ -106,11 +106,13 @@ class Broker {
             std::vector<std::unique_ptr<Session>> sessions;
             for (std::size_t i = 0; i < requests.size(); ++i) {
                 sessions.push_back(std::make_unique<Session>(home_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}));
-                const ReplyTo to = sessions.back()->ask(nullptr, {}, [&answers, i](const Answer& answer) {
+                const auto answered = [&answers, i](const Answer& answer) {
                     answers[i] = answer.status;
                     return trilby::protocol::Outcome<>();
+                };
+                sessions.back()->ask(nullptr, {}, answered, [&](ReplyTo to) {
+                    home_.catalog()->submit(std::move(requests[i]), to);
                 });
-                home_.catalog()->submit(std::move(requests[i]), to);
             }
             for (int turn = 0; turn < 20; ++turn)
                 for (Shard* shard : {&home_, &away_}) {
@@ -308,7 +310,7 @@ TEST_CASE("bindings go with their queue and with their exchange at either end") 
     }
     for (const char* source : {"a", "b"})
         for (const char* queue : {"a", "b"}) CHECK(broker.ask(Broker::bind_request(source, queue)) == done);
-    CHECK(broker.ask(request::Bind{{0, "a", "b", false, "", ""}}) == done);
+    CHECK(broker.ask(request::Bind{{0, "a", "b", false, "", {}}}) == done);
     CHECK(broker.store().load().bindings.size() == 5);
     CHECK(broker.ask(broker.delete_request("a")) == done);
     CHECK(broker.store().load().bindings.size() == 3);
@@ -568,4 +570,45 @@ TEST_CASE("a file of each earlier layout is brought forward and has what it had"
         CHECK(store.load() == everything());
         CHECK(store.last_queue_id() == 4);
     }
+}
+
+TEST_CASE("a new catalog has a number for its journal, and one of before does not know its own") {
+    TemporaryFolder folder;
+    const auto file = folder.path() / "catalog.sqlite";
+    journal::Remembered first;
+    {
+        CatalogStore store(file);
+        first = store.journal();
+        CHECK(first.journal != 0);
+        CHECK(first.sequence == 0);
+        store.remember({first.journal, 17});
+    }
+    CHECK(CatalogStore(file).journal() == journal::Remembered{first.journal, 17});
+    CHECK(CatalogStore(folder.path() / "another").journal().journal != first.journal);
+
+    const auto older = folder.path() / "older.sqlite";
+    REQUIRE(std::filesystem::copy_file(stored_catalog("layout-1.sqlite"), older));
+    CHECK(CatalogStore(older).journal() == journal::Remembered{});
+}
+
+TEST_CASE("a catalog counts what was stored, and gives no number again that its journal knows") {
+    TemporaryFolder folder;
+    const auto file = folder.path() / "catalog.sqlite";
+    {
+        CatalogStore store(file);
+        const std::uint64_t before = store.changes();
+        store.commit();  // nothing
+        CHECK(store.changes() == before);
+        store.add(everything());
+        CHECK(store.changes() == before + 1);
+        store.catch_up(100, 50);
+        CHECK(store.changes() > 100);
+        CHECK(store.last_queue_id() == 50);
+        store.catch_up(1, 2);
+        CHECK(store.last_queue_id() == 50);
+        CHECK(store.load() == everything());
+    }
+    CatalogStore again(file);
+    CHECK(again.changes() > 100);
+    CHECK(again.last_queue_id() == 50);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/configuration.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include <doctest/doctest.h>
 
+#include "broker/reload.hpp"
 #include "temporary_folder.hpp"
 
 using namespace trilby::broker;
@@ -31,6 +33,32 @@ std::string error_of(std::string_view toml) {
     return result.error().substr(file.string().size() + 1);
 }
 
+/// A line for each, with another value than its default.
+constexpr std::string_view every_key = R"(listeners = ["0.0.0.0:5673", "[::]:0", "bus.example.org:5672"]
+data_directory = "/data"
+definitions = "/etc/definitions.json"
+threads = 4
+busy_poll = "50us"
+memory_watermark = "512MiB"
+backlog_memory = "64MiB"
+disk_watermark = "1GB"
+connections_together = 2
+heartbeat = "2min"
+frame_max = "1MiB"
+channel_max = 65535
+max_message_size = 1000
+handshake_timeout = "500ms"
+consumer_timeout = "0s"
+loopback_users = []
+server_version = "4.0.1"
+shutdown_timeout = "5s"
+tcp_keepalive = "30s"
+tcp_user_timeout = "1min"
+log_level = "warning"
+log_format = "json"
+log_connections = false
+)";
+
 }  // namespace
 
 TEST_CASE("an empty file leaves every default") {
@@ -49,29 +77,17 @@ TEST_CASE("an empty file leaves every default") {
     CHECK(read.max_message_size == 134217728);
     CHECK(read.handshake_timeout == seconds{10});
     CHECK(read.consumer_timeout == milliseconds{1800000});
+    CHECK(read.shutdown_timeout == seconds{10});
+    CHECK(read.tcp_keepalive == seconds{60});
+    CHECK(read.tcp_user_timeout == seconds{180});
     CHECK(read.loopback_users == std::vector<std::string>{"guest"});
-    CHECK(read.log_level == LogLevel::info);
+    CHECK(read.log_level == log::Level::info);
+    CHECK(read.log_format == log::Format::text);
+    CHECK(read.log_connections);
 }
 
 TEST_CASE("every key is read") {
-    const auto read = load(R"(
-listeners = ["0.0.0.0:5673", "[::]:0", "bus.example.org:5672"]
-data_directory = "/data"
-definitions = "/etc/definitions.json"
-threads = 4
-busy_poll = "50us"
-memory_watermark = "512MiB"
-backlog_memory = "64MiB"
-heartbeat = "2min"
-frame_max = "1MiB"
-channel_max = 65535
-max_message_size = 1000
-handshake_timeout = "500ms"
-consumer_timeout = "0s"
-loopback_users = []
-server_version = "4.0.1"
-log_level = "warning"
-)");
+    const auto read = load(every_key);
     CHECK(read.listeners == std::vector<Listener>{{"0.0.0.0", 5673}, {"::", 0}, {"bus.example.org", 5672}});
     CHECK(read.data_directory == "/data");
     CHECK(read.definitions == "/etc/definitions.json");
@@ -79,6 +95,8 @@ log_level = "warning"
     CHECK(read.busy_poll == microseconds{50});
     CHECK(read.memory_watermark.of(1) == 512ull << 20);
     CHECK(read.backlog_memory == 64ull << 20);
+    CHECK(read.disk_watermark == 1'000'000'000);
+    CHECK(read.connections_together == 2);
     CHECK(read.heartbeat == seconds{120});
     CHECK(read.frame_max == 1u << 20);
     CHECK(read.channel_max == 65535);
@@ -87,7 +105,33 @@ log_level = "warning"
     CHECK(read.consumer_timeout == milliseconds{0});
     CHECK(read.loopback_users.empty());
     CHECK(read.server_version == "4.0.1");
-    CHECK(read.log_level == LogLevel::warning);
+    CHECK(read.shutdown_timeout == seconds{5});
+    CHECK(read.tcp_keepalive == seconds{30});
+    CHECK(read.tcp_user_timeout == seconds{60});
+    CHECK(read.log_level == log::Level::warning);
+    CHECK(read.log_format == log::Format::json);
+    CHECK(!read.log_connections);
+}
+
+TEST_CASE("a reload takes what a running broker can change, and names what needs a restart") {
+    Configuration running;
+    Configuration fresh = running;
+    fresh.log_level = log::Level::debug;
+    fresh.loopback_users = {"guest", "admin"};
+    fresh.heartbeat = seconds{10};
+    const ChangedKeys changed = take_over(running, fresh);
+    CHECK(changed.taken == std::vector<std::string_view>{"log_level", "loopback_users"});
+    CHECK(changed.need_restart == std::vector<std::string_view>{"heartbeat"});
+    CHECK(running.loopback_users == fresh.loopback_users);
+    CHECK(running.heartbeat == seconds{60});
+    CHECK(take_over(running, fresh).taken.empty());
+}
+
+TEST_CASE("a reload knows every key") {
+    Configuration running;
+    const ChangedKeys changed = take_over(running, load(every_key));
+    CHECK(changed.taken.size() + changed.need_restart.size() ==
+          static_cast<std::size_t>(std::ranges::count(every_key, '\n')));
 }
 
 TEST_CASE("relative paths start at the file's folder") {
@@ -144,7 +188,8 @@ TEST_CASE("a value out of range is refused with the range") {
     CHECK(error_of("frame_max = '1GiB'") == "1: frame_max must be from 4096 to 134217728 bytes, not '1GiB'");
     CHECK(error_of("max_message_size = 0") == "1: max_message_size must be from 1 to 536870912 bytes, not 0");
     CHECK(error_of("heartbeat = '1500ms'") == "1: heartbeat must be whole seconds, not '1500ms'");
-    CHECK(error_of("consumer_timeout = '5us'") == "1: consumer_timeout must be whole milliseconds, not '5us'");
+    CHECK(error_of("consumer_timeout = '5us'") ==
+          "1: consumer_timeout must be whole milliseconds, not '5us'");
     CHECK(error_of("busy_poll = '11ms'") == "1: busy_poll must be from 0s to 10ms, not '11ms'");
     CHECK(error_of("heartbeat = '65536s'") == "1: heartbeat must be from 0s to 65535s, not '65536s'");
     CHECK(error_of("handshake_timeout = '0'") == "1: handshake_timeout must be from 100ms to 3600s, not '0'");
@@ -161,7 +206,11 @@ TEST_CASE("a value that cannot be understood is refused with its key") {
     CHECK(error_of("memory_watermark = '40%'")
               .starts_with("1: memory_watermark: \"40%\" is no memory watermark: "));
     CHECK(error_of("log_level = 'loud'") ==
-          "1: log_level: \"loud\" is no log level: write trace, debug, info, warning or error");
+          "1: log_level: \"loud\" is no log level: write debug, info, warning, error or critical");
+    CHECK(error_of("log_level = 'trace'").starts_with("1: log_level: \"trace\" is no log level"));
+    CHECK(error_of("log_format = 'xml'") == "1: log_format: \"xml\" is no log format: write text or json");
+    CHECK(error_of("log_connections = 'no'") == "1: log_connections must be true or false, not 'no'");
+    CHECK(error_of("log_format = 1") == "1: log_format must be a log format such as \"text\", not 1");
     for (const char* version :
          {"'3.13'", "'3.13.7.1'", "'three'", "''", "3.13", "'.1.2'", "'1..2'", "'1.2.'"}) {
         CAPTURE(version);
@@ -256,4 +305,58 @@ TEST_CASE(
     CHECK(default_data_directory(false, "relative", "/home/a") == "/home/a/.local/state/trilby");
     CHECK(default_data_directory(true, "/state", "/root") == "/var/lib/trilby");
     CHECK(default_data_directory(false, "", "") == "/var/lib/trilby");
+}
+
+TEST_CASE("a machine with more cores than there can be threads gets as many as there can be") {
+    CHECK(default_threads(0) == 1);
+    CHECK(default_threads(4) == 4);
+    CHECK(default_threads(64) == 64);
+    CHECK(default_threads(96) == 64);
+    CHECK(load("threads = 64").threads == 64);
+    CHECK(error_of("threads = 96") == "1: threads must be a whole number from 0 to 64, not 96");
+}
+
+TEST_CASE("a configuration is written as TOML that is read as the same, key by key") {
+    const auto default_of = [](std::string_view) { return std::string{"default"}; };
+    const auto changed = load(R"(
+listeners = ["0.0.0.0:5673", "[::]:0"]
+data_directory = "/da\\ta \"x\""
+definitions = "/etc/definitions.json"
+threads = 3
+busy_poll = "50us"
+backlog_memory = 4097
+disk_watermark = "50MB"
+memory_watermark = "2GiB"
+heartbeat = "90s"
+handshake_timeout = "1500ms"
+consumer_timeout = "0"
+loopback_users = []
+log_level = "debug"
+)");
+    for (const Configuration& configuration : {Configuration{}, changed}) {
+        const auto text = to_toml(configuration, default_of);
+        const auto again = load(text);
+        CHECK(to_toml(again, default_of) == text);
+        CHECK(again.listeners == configuration.listeners);
+        CHECK(again.data_directory == configuration.data_directory);
+        CHECK(again.definitions == configuration.definitions);
+        CHECK(again.backlog_memory == configuration.backlog_memory);
+        CHECK(again.memory_watermark == configuration.memory_watermark);
+        CHECK(again.consumer_timeout == configuration.consumer_timeout);
+        CHECK(again.loopback_users == configuration.loopback_users);
+    }
+    const auto text = to_toml(changed, [](std::string_view key) { return std::string{key} + "!"; });
+    CHECK(text.find("handshake_timeout = \"1500ms\"  # handshake_timeout!\n") != std::string::npos);
+    CHECK(text.find("memory_watermark = \"2GiB\"") != std::string::npos);
+    // Whoever adds a key says how it is shown.
+    for (const auto key : configuration_keys())
+        CHECK_MESSAGE(text.find(std::string{key} + " = ") != std::string::npos, key);
+}
+
+TEST_CASE("of a file it is known in which line a key stands") {
+    const TemporaryFolder folder;
+    const auto read = read_configuration(folder.write("trilby.toml", "\nthreads = 2\nheartbeat = \"9s\"\n"));
+    REQUIRE(read);
+    CHECK(read->configuration.threads == 2);
+    CHECK(read->lines == std::map<std::string, std::uint32_t, std::less<>>{{"threads", 2}, {"heartbeat", 3}});
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/consumers.hpp"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
+#include <ctime>
 #include <list>
 #include <map>
 #include <random>
+#include <vector>
+
+#include <doctest/doctest.h>
 
 #include "tests/unit/broker/random_seed.hpp"
 
@@ -107,4 +109,48 @@ TEST_CASE("the next consumer is the one that a list for each priority says") {
             REQUIRE(consumers.size() == all.size());
         }
     }
+}
+
+TEST_CASE("who may ask the channel for a share stands in line for that, and only while it may") {
+    Consumers consumers;
+    for (const std::uint64_t id : {1, 2, 3}) {
+        Consumer one = consumer(id);
+        one.granted = id != 3;
+        consumers.add(one);
+    }
+    CHECK(consumers.to_ask() == 2);
+    CHECK(consumers.next()->id == ConsumerId{3});
+    Consumer& first = *consumers.next_to_ask();
+    CHECK(first.id == ConsumerId{1});
+    first.asked = true;
+    consumers.review(first);
+    CHECK(consumers.next_to_ask()->id == ConsumerId{2});
+    first.asked = false;
+    first.grants = 1;
+    consumers.review(first);
+    CHECK(consumers.to_ask() == 1);
+    CHECK(consumers.next()->id == ConsumerId{3});
+    first.grants = 0;
+    consumers.review(first);
+    CHECK(consumers.to_ask() == 2);
+    CHECK(consumers.next_to_ask()->id == ConsumerId{2});
+    consumers.remove(*consumers.find(ConsumerId{2}));
+    CHECK(consumers.next_to_ask() == &first);
+}
+
+TEST_CASE("a message does not take longer because there are 50,000 priorities") {
+    Consumers consumers;
+    constexpr std::uint64_t count = 50'000;
+    for (std::uint64_t id = 1; id <= count; ++id) consumers.add(consumer(id, static_cast<std::int32_t>(id)));
+    const auto start = std::clock();
+    for (std::uint64_t id = count; id != 0; --id) {
+        Consumer* const next = consumers.next();
+        REQUIRE(next->id == ConsumerId{id});
+        next->credit = 0;
+        consumers.turn(*next);
+    }
+    CHECK(consumers.next() == nullptr);
+    for (std::uint64_t id = 1; id <= count; ++id) consumers.remove(*consumers.find(ConsumerId{id}));
+    // A look at each priority for each message would take ten seconds.
+    CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 2);
 }

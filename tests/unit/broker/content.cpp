@@ -42,7 +42,8 @@ TEST_CASE("a content put together from parts is what one piece would have been")
         CHECK(publication.body() == body);
         CHECK(content.flags() == 1);
         CHECK(publication.tail.back() == protocol::frame_end);
-        CHECK(publication.tail.size() == 1 + publication.header_frame_size + body.size() + protocol::frame_overhead);
+        CHECK(publication.tail.size() ==
+              1 + publication.header_frame_size + body.size() + protocol::frame_overhead);
     }
 }
 

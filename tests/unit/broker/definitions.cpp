@@ -9,9 +9,12 @@
 #include <string>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
+#include "../protocol/random_values.hpp"
 #include "auth/password_hash.hpp"
-#include "broker/json_table.hpp"
+#include "broker/definitions_import.hpp"
+#include "broker/definitions_reading.hpp"
 #include "protocol/field_table.hpp"
 
 using namespace trilby::broker;
@@ -140,7 +143,7 @@ TEST_CASE("null is the same as absent") {
 }
 
 TEST_CASE("every section may be missing") {
-    CHECK(parse("{}") == Definitions{});
+    CHECK(parse(R"({"queues":[]})") == Definitions{});
 }
 
 TEST_CASE("tags are a list, or one string with commas") {
@@ -202,7 +205,8 @@ TEST_CASE("a value of the wrong type is named with its place") {
         error_of(
             R"({"bindings":[{"vhost":"/","source":"x","destination":"q","routing_key":"","destination_type":"topic"}]})") ==
         R"(bindings[0]: "destination_type" must be "queue" or "exchange", not "topic")");
-    CHECK(error_of(R"({"rabbit_version":3})") == R"(the document: "rabbit_version" must be a string, not 3)");
+    CHECK(error_of(R"({"rabbit_version":3,"queues":[]})") ==
+          R"(the document: "rabbit_version" must be a string, not 3)");
 }
 
 TEST_CASE("a key that is missing is named with its place") {
@@ -220,13 +224,6 @@ TEST_CASE("a long value is quoted in part only") {
     for (int i = 0; i < 50; ++i) umlauts += "\xC3\xA4";
     CHECK(error_of(R"({"queues":")" + umlauts + R"("})") ==
           "\"queues\" must be a list, not \"" + umlauts.substr(0, 38) + "…");
-}
-
-TEST_CASE("the export of a single virtual host is refused in words") {
-    CHECK(error_of(R"({"queues":[{"name":"q","durable":true,"auto_delete":false,"arguments":{}}]})") ==
-          "queues[0] has no \"vhost\": this looks like the export of a single virtual host; export the "
-          "definitions of "
-          "the whole broker instead");
 }
 
 TEST_CASE("names have at most 255 bytes") {
@@ -275,18 +272,23 @@ TEST_CASE("every JSON value but null becomes a field") {
 }
 
 TEST_CASE("what a field table cannot hold is refused with its name") {
-    CHECK(arguments_error(R"({"a":null})") == R"(queues[0]: "arguments": "a" must not be null)");
-    CHECK(arguments_error(R"({"a":{"b":[1,null]}})") ==
-          R"(queues[0]: "arguments": "a": "b" must not be null)");
-    CHECK(arguments_error(R"({"a":9223372036854775808})") ==
-          R"(queues[0]: "arguments": "a" must be at most 9223372036854775807)");
-    CHECK(arguments_error(R"([])") == R"(queues[0]: "arguments" must be an object, not [])");
+    CHECK(
+        arguments_error(R"({"a":{"b":[1,9223372036854775808]}})") ==
+        R"(queues[0]: "arguments": "a": "b" must be a whole number from -9223372036854775808 to 9223372036854775807)");
+    CHECK(arguments_error(R"({"a":1},"argument_types":{"a":"Q"})") ==
+          R"(queues[0]: "arguments": "a" has the type "Q", which no value has)");
+    CHECK(arguments_error(R"([1])") == R"(queues[0]: "arguments" must be an object, not [1])");
     CHECK(arguments_error("{\"" + std::string(256, 'n') + "\":1}") ==
           "queues[0]: \"arguments\": \"nnnnnnnnnnnnnnnnnnnn…\" is longer than the 255 bytes that a name may "
           "have");
     std::string deep = "1";
     for (int i = 0; i < 70; ++i) deep = "{\"a\":" + deep + "}";
     CHECK(arguments_error(deep) == R"(queues[0]: "arguments": must not be nested deeper than 64)");
+}
+
+TEST_CASE("null is void, and Erlang's empty list is an empty table") {
+    CHECK(arguments(R"({"a":null})") == TableBuilder{}.void_("a").take());
+    CHECK(arguments("[]").empty());
 }
 
 TEST_CASE("an export is read back as what it was made from") {
@@ -340,21 +342,182 @@ TEST_CASE("parameters of the same name are told apart by their component") {
     CHECK(error_of(R"({"parameters":[{"vhost":"/","name":"n"}]})") == R"(parameters[0] has no "component")");
 }
 
-TEST_CASE("fields without a JSON type are exported as what comes closest") {
-    const auto json = [](const std::string& table) {
-        std::string out;
-        append_json(out, TableView{table});
-        return out;
+TEST_CASE("what was on the wire is exported in a form that RabbitMQ reads, and read back octet by octet") {
+    for (const auto seed : trilby::protocol::test::seeds) {
+        trilby::protocol::test::RandomValues random(seed);
+        Definitions all;
+        for (int i = 0; i < 100; ++i) {
+            const std::string name(random.bytes(255));
+            const std::string vhost(random.bytes(20));
+            const auto table = [&] { return std::string(random.table_bytes()); };
+            all.vhosts.push_back({vhost, std::string(random.bytes(40)), {std::string(random.bytes(9))}, ""});
+            all.exchanges.push_back(
+                {vhost, name, "topic", true, random.one_in(2), random.one_in(2), table()});
+            all.queues.push_back(
+                {.vhost = vhost, .name = name, .durable = true, .auto_delete = false, .arguments = table()});
+            all.bindings.push_back({vhost, name, name, true, std::string(random.bytes(255)), table()});
+        }
+        CHECK(parse(to_json(all)) == all);
+    }
+    Definitions one;
+    one.queues.push_back({.vhost = "/",
+                          .name = "q\xff",
+                          .durable = true,
+                          .auto_delete = false,
+                          .arguments = TableBuilder{}.integer32("x-max-length", 5).take()});
+    CHECK(to_json(one).find(R"({"name":"q\udbff\udfff","vhost":"/","durable":true,"auto_delete":false,)"
+                            R"("type":"classic","arguments":{"x-max-length":5},)"
+                            R"("argument_types":{"x-max-length":"I"}})") != std::string::npos);
+}
+
+namespace {
+
+std::vector<std::string> remarks_of(std::string_view json, const std::string& vhost = "") {
+    const auto parsed = read_definitions(json, vhost);
+    REQUIRE_MESSAGE(parsed, parsed.error());
+    return parsed->remarks;
+}
+
+using Remarks = std::vector<std::string>;
+
+/// The sentences of an import of `json` into `all`.
+Remarks imported(Definitions& all, std::string_view json, const DefinitionsImport& how = {}) {
+    const auto report = import_document(all, json, how);
+    REQUIRE_MESSAGE(report, report.error());
+    auto sentences = report->in_words();
+    sentences.insert(sentences.end(), report->remarks.begin(), report->remarks.end());
+    return sentences;
+}
+
+std::string refused(std::string_view json) {
+    Definitions all;
+    const auto report = import_document(all, json);
+    CHECK(all == Definitions{});
+    return report ? "accepted" : report.error();
+}
+
+}  // namespace
+
+TEST_CASE("what is not known is passed over and named, and what RabbitMQ says of itself is not") {
+    CHECK(remarks_of(R"({"rabbit_version":"4.1.0","rabbitmq_version":"4.1.0","product_name":"RabbitMQ",
+        "product_version":"4.1.0","rabbitmq_definition_format":"cluster","original_cluster_name":"rabbit@x",
+        "explanation":"Definitions of cluster 'rabbit@x'",
+        "vhosts":[{"name":"/","description":"","tags":[],"limits":[["max-queues",10]],"metadata":[]}],
+        "queues":[{"name":"q","vhost":"/","durable":true,"auto_delete":false,"type":"classic","arguments":{}}]})") ==
+          Remarks{});
+    CHECK(remarks_of(R"({"new":1,"queues":[{"name":"q","vhost":"/","durable":true,"colour":1},)"
+                     R"({"name":"r","vhost":"/","durable":true,"colour":1}]})") ==
+          Remarks{R"(passed over, for it is not known: "colour" in 2 of "queues")",
+                  R"(passed over, for it is not known: "new")"});
+}
+
+TEST_CASE("a document without anything that is known is refused") {
+    for (const char* json : {"{}", R"({"rabbit_version":"3.10.8"})", R"({"queue":[]})"})
+        CHECK(error_of(json).starts_with("there is nothing to import: it has none of "));
+    CHECK(read_definitions(R"({"users":[]})", "v").error().starts_with("there is nothing to import"));
+}
+
+TEST_CASE("a byte order mark is passed over") {
+    CHECK(parse("\xEF\xBB\xBF{\"queues\":[]}") == Definitions{});
+}
+
+TEST_CASE("RabbitMQ's word for void is pointed out, for RabbitMQ reads it as text") {
+    const std::string queue =
+        R"({"queues":[{"name":"q","vhost":"/","durable":true,"arguments":{"a":"undefined"})";
+    const auto remarks = remarks_of(queue + "}]}");
+    REQUIRE(remarks.size() == 1);
+    CHECK(remarks[0].starts_with("queues[0]: an argument is the text \"undefined\""));
+    CHECK(remarks_of(queue + R"(,"argument_types":{"a":"V"}}]})").empty());
+}
+
+TEST_CASE("the export of a single virtual host is read into one that is named") {
+    constexpr std::string_view json =
+        R"({"rabbit_version":"4.0.1","rabbitmq_definition_format":"single_virtual_host",
+        "original_vhost_name":"v","metadata":{"description":"d","tags":[],"default_queue_type":"classic"},
+        "parameters":[{"component":"shovel","name":"s","value":{}}],
+        "policies":[{"name":"p","pattern":".*","apply-to":"all","definition":{},"priority":0}],
+        "queues":[{"name":"q","durable":true,"auto_delete":false,"arguments":{}}],
+        "exchanges":[{"name":"x","type":"topic","durable":true,"auto_delete":false,"internal":false,"arguments":{}}],
+        "bindings":[{"source":"x","destination":"q","destination_type":"queue","routing_key":"a","arguments":{}}]})";
+    CHECK(error_of(json).ends_with("definitions import FILE --vhost NAME"));
+    Definitions all;
+    CHECK(imported(all, json, {.vhost = "w"}) == Remarks{"vhosts: 1 added", "exchanges: 1 added",
+                                                         "queues: 1 added", "bindings: 1 added",
+                                                         "policies: 1 added", "parameters: 1 added"});
+    CHECK(all.vhosts[0] == VhostDefinition{"w", "d", {}, "classic"});
+    CHECK(all.queues[0].vhost == "w");
+    CHECK(all.bindings[0].vhost == "w");
+    CHECK(all.parameters[0].json == R"({"vhost":"w","component":"shovel","name":"s","value":{}})");
+    CHECK(all.policies[0].vhost == "w");
+    Definitions again = all;
+    again.vhosts[0].description = "mine";
+    CHECK(imported(again, R"({"users":[],"queues":[{"vhost":"other","name":"q2","durable":true}]})",
+                   {.vhost = "w"}) ==
+          Remarks{"queues: 1 added", R"(passed over, for the import is into the virtual host 'w': "users")"});
+    CHECK(again.queues[1].vhost == "w");
+    CHECK(again.vhosts[0].description == "mine");
+}
+
+TEST_CASE("a binding whose ends are not there is left out, as RabbitMQ does") {
+    Definitions all =
+        parse(R"({"vhosts":[{"name":"/"}],"queues":[{"name":"old","vhost":"/","durable":true}]})");
+    const auto binding = [](std::string_view source, std::string_view destination,
+                            std::string_view type = "queue", std::string_view vhost = "/") {
+        return fmt::format(R"({{"source":"{}","vhost":"{}","destination":"{}","destination_type":"{}",)"
+                           R"("routing_key":"#","arguments":{{}}}})",
+                           source, vhost, destination, type);
     };
-    CHECK(json(TableBuilder{}.integer32("a", -1).double_("b", 2).timestamp("c", 7).void_("d").take()) ==
-          R"({"a":-1,"b":2.0,"c":7,"d":null})");
-    CHECK(json(TableBuilder{}.double_("a", 1e300).double_("b", 0.1).take()) == R"({"a":1e+300,"b":0.1})");
-    CHECK(json(TableBuilder{}.value("a", {'D', std::string_view{"\2\0\0\0\x7B", 5}}).take()) ==
-          R"({"a":1.23})");
-    CHECK(json(TableBuilder{}.value("a", {'x', "b"}).take()) == R"({"a":"b"})");
-    CHECK(json(TableBuilder{}.string("a\"\\", "\n\x7F\xC3\xA4").take()) ==
-          "{\"a\\\"\\\\\":\"\\u000a\\u007f\xC3\xA4\"}");
-    CHECK(json(TableBuilder{}.string("a", "x\xFFy").take()) == "{\"a\":\"x\xEF\xBF\xBDy\"}");
+    const auto json = fmt::format(R"({{"bindings":[{},{},{},{},{}]}})", binding("amq.topic", "amq.gen-x"),
+                                  binding("inner", "old"), binding("amq.topic", "inner", "exchange"),
+                                  binding("amq.topic", "old"), binding("amq.topic", "old", "queue", "gone"));
+    CHECK(
+        imported(all, json) ==
+        Remarks{
+            "bindings: 1 added",
+            "left out: the binding of 'amq.gen-x' to 'amq.topic' in vhost '/', for there is no queue "
+            "'amq.gen-x'",
+            "left out: the binding of 'old' to 'inner' in vhost '/', for there is no exchange 'inner'",
+            "left out: the binding of 'inner' to 'amq.topic' in vhost '/', for there is no exchange 'inner'",
+            "left out: the binding of 'old' to 'amq.topic' in vhost 'gone', for there is no such virtual "
+            "host"});
+    CHECK(all.bindings.size() == 1);
+}
+
+TEST_CASE("an import says what it added, changed and kept") {
+    Definitions all = parse(example);
+    auto again = to_json(all);
+    CHECK(imported(all, again) == Remarks{"vhosts: 2 equal", "users: 2 equal", "permissions: 1 equal",
+                                          "topic_permissions: 1 equal", "exchanges: 1 equal",
+                                          "queues: 1 equal", "bindings: 2 equal", "policies: 1 equal",
+                                          "parameters: 1 equal", "global_parameters: 1 equal"});
+    CHECK(imported(all, R"({"users":[{"name":"bodhi","tags":"a"},{"name":"new","tags":[]}],
+        "queues":[{"name":"bodhi","vhost":"/pubsub","durable":true,"auto_delete":true,"arguments":{}},
+                  {"name":"t","vhost":"/","durable":false}]})",
+                   {.durable_only = true}) ==
+          Remarks{"users: 1 added, 1 changed",
+                  "queues: 1 kept as they were, though the document says otherwise (queue 'bodhi' in vhost "
+                  "'/pubsub')",
+                  "left out, for it is not durable: queue 't' in vhost '/'"});
+    CHECK(all.queues.size() == 1);
+}
+
+TEST_CASE("a queue that a client could not declare is refused in the same words") {
+    const auto queue = [](std::string_view rest) {
+        return fmt::format(R"({{"queues":[{{"name":"q","vhost":"/",{}}}]}})", rest);
+    };
+    CHECK(refused(queue(R"("durable":true,"arguments":{"x-queue-type":"stream"})")) ==
+          R"(invalid arg 'x-queue-type' for queue 'q' in vhost '/': "unsupported queue type 'stream'")");
+    CHECK(refused(queue(R"("durable":true,"arguments":{"x-max-length":-1})")) ==
+          "invalid arg 'x-max-length' for queue 'q' in vhost '/': {value_negative,-1}");
+    CHECK(refused(queue(R"("durable":false,"arguments":{"x-queue-type":"quorum"})")) != "accepted");
+    Definitions older;  // had taken it
+    older.queues.push_back({.vhost = "/",
+                            .name = "q",
+                            .durable = true,
+                            .auto_delete = false,
+                            .arguments = TableBuilder{}.string("x-queue-type", "stream").take()});
+    CHECK(imported(older, queue(R"("durable":true,"arguments":{"x-queue-type":"stream"})")) ==
+          Remarks{"queues: 1 equal"});
 }
 
 TEST_CASE("the definitions of a real broker are read and survive an export") {

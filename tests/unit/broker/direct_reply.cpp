@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/direct_reply.hpp"
 
-#include <doctest/doctest.h>
-
 #include <random>
+
+#include <doctest/doctest.h>
 
 #include "tests/unit/broker/random_seed.hpp"
 
@@ -28,6 +28,7 @@ TEST_CASE("the name of a direct reply says where it goes") {
 }
 
 TEST_CASE("what is not the name of a direct reply is refused") {
-    for (const char* name : {"", "amq.rabbitmq.reply-to", "amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.xyz", "queue"})
+    for (const char* name :
+         {"", "amq.rabbitmq.reply-to", "amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.xyz", "queue"})
         CHECK_FALSE(ReplyAddress::parse(name).has_value());
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/mailbox.hpp"
 
-#include <doctest/doctest.h>
-
 #include <random>
 #include <thread>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "tests/unit/broker/random_seed.hpp"
 
@@ -14,7 +14,9 @@ using trilby::broker::Mailbox;
 TEST_CASE("what was pushed is seen after publish, in order, and not before") {
     Mailbox<int> mailbox(4, 1000);
     std::vector<int> seen;
-    const auto take = [&](std::size_t limit) { return mailbox.drain(limit, [&](int item) { seen.push_back(item); }); };
+    const auto take = [&](std::size_t limit) {
+        return mailbox.drain(limit, [&](int item) { seen.push_back(item); });
+    };
     for (int i = 0; i < 3; ++i) mailbox.push(i);
     CHECK_FALSE(mailbox.has_mail());
     CHECK(take(10) == 0);
@@ -36,7 +38,8 @@ TEST_CASE("a full mailbox keeps the rest with its sender, who is told once when 
     CHECK(mailbox.sender_waits());
     CHECK_FALSE(mailbox.sender_waits());
     CHECK(mailbox.room_for_waiting());
-    while (mailbox.publish() || mailbox.has_mail()) mailbox.drain(10, [&](int item) { seen.push_back(item); });
+    while (mailbox.publish() || mailbox.has_mail())
+        mailbox.drain(10, [&](int item) { seen.push_back(item); });
     CHECK(seen == std::vector<int>{0, 1, 2, 3, 4});
     CHECK_FALSE(mailbox.stalled());
 }
@@ -77,7 +80,8 @@ TEST_CASE("between two threads every item arrives once and in order, whatever th
         std::uint64_t expected = 0;
         std::uint64_t wrong = 0;
         while (expected < items) {
-            const std::size_t taken = mailbox.drain(1 + random() % 50, [&](std::uint64_t item) { wrong += item != expected++; });
+            const std::size_t taken =
+                mailbox.drain(1 + random() % 50, [&](std::uint64_t item) { wrong += item != expected++; });
             if (taken == 0) std::this_thread::yield();
             mailbox.sender_waits();
         }

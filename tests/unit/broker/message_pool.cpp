@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/message_pool.hpp"
 
-#include <doctest/doctest.h>
-
 #include <random>
 #include <thread>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "broker/mailbox.hpp"
 #include "tests/unit/broker/random_seed.hpp"
@@ -36,7 +36,8 @@ TEST_CASE("messages of every size keep their octets until they are released") {
     std::vector<std::pair<Message*, char>> alive;
     for (int step = 0; step < 30000; ++step) {
         if (alive.empty() || random() % 100 < (step < 20000 ? 60u : 30u)) {
-            const auto size = static_cast<std::uint32_t>(random() % 4 == 0 ? random() % 20000 : random() % 600);
+            const auto size =
+                static_cast<std::uint32_t>(random() % 4 == 0 ? random() % 20000 : random() % 600);
             const char with = static_cast<char>(random());
             alive.emplace_back(filled(pool, size, with), with);
         } else {
@@ -104,7 +105,8 @@ TEST_CASE("threads that free each other's messages lose none and free none twice
     Mailbox<Message*> back(64, 1 << 20);
     constexpr int messages = 50000;
     std::atomic<int> wrong = 0;
-    const auto work = [&](MessagePool& own, Mailbox<Message*>& out, Mailbox<Message*>& in, std::uint32_t number) {
+    const auto work = [&](MessagePool& own, Mailbox<Message*>& out, Mailbox<Message*>& in,
+                          std::uint32_t number) {
         trilby::broker::test::Random random(seed + number);
         int sent = 0;
         int received = 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/output.hpp"
 
-#include <doctest/doctest.h>
-
 #include <array>
 #include <random>
+
+#include <doctest/doctest.h>
 
 #include "tests/unit/broker/random_seed.hpp"
 
@@ -34,7 +34,8 @@ TEST_CASE("octets leave an output in the order in which they came, copied or ref
                     break;
                 }
                 case 1: {
-                    const std::string octets = text(1 + random() % (random() % 20 == 0 ? Output::reservable : 500));
+                    const std::string octets =
+                        text(1 + random() % (random() % 20 == 0 ? Output::reservable : 500));
                     std::memcpy(output.reserve(octets.size()), octets.data(), octets.size());
                     expected += octets;
                     break;
@@ -45,7 +46,7 @@ TEST_CASE("octets leave an output in the order in which they came, copied or ref
                     Message* message = messages.allocate(2, 22, static_cast<std::uint32_t>(body.size()));
                     char* at = message->bytes() + 2 + 1 + 22 + 7;
                     std::memcpy(at, body.data(), body.size());
-                    output.reference(message, {at, body.size()});
+                    output.reference(message, {at, body.size()}, random() % 2 == 0);
                     messages.release(message);  // the output holds it
                     expected += body;
                     break;
@@ -63,13 +64,35 @@ TEST_CASE("octets leave an output in the order in which they came, copied or ref
                 }
             }
             REQUIRE(output.size() == expected.size());
-            REQUIRE(output.copied() <= output.size());
+            REQUIRE(output.owed() <= output.size());
         }
         output.clear();
         CHECK(output.empty());
-        CHECK(output.copied() == 0);
+        CHECK(output.owed() == 0);
         CHECK(messages.balance() == 0);
         output.append("more");
         CHECK(output.size() == 4);
     }
+}
+
+TEST_CASE("what an output owes is what was copied, and the references that no consumer's limit counts") {
+    MessagePool messages(0);
+    messages.know({&messages});
+    ChunkPool chunks;
+    Output output(chunks, messages);
+    Message* message = messages.allocate(2, 22, 30'000);
+    const std::string_view body(message->bytes(), 30'000);
+    output.append("0123456789");
+    output.reference(message, body, true);
+    output.reference(message, body, false);
+    messages.release(message);
+    CHECK(output.size() == 60'010);
+    CHECK(output.owed() == 30'010);
+    output.sent(10'010);
+    CHECK(output.owed() == 20'000);
+    output.sent(20'000);
+    CHECK(output.owed() == 0);
+    CHECK(output.size() == 30'000);
+    output.clear();
+    CHECK(messages.balance() == 0);
 }

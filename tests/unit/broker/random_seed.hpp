@@ -7,7 +7,9 @@
 namespace trilby::broker::test {
 
 /// Another one in every run; print it with INFO.
-inline std::uint32_t random_seed() { return std::random_device{}(); }
+inline std::uint32_t random_seed() {
+    return std::random_device{}();
+}
 
 class Random {
   public:

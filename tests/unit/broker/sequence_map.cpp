@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/sequence_map.hpp"
 
-#include <doctest/doctest.h>
-
 #include <map>
+#include <new>
 #include <random>
+
+#include <doctest/doctest.h>
 
 #include "tests/unit/broker/random_seed.hpp"
 
@@ -22,6 +23,27 @@ void check_same(SequenceMap<int>& map, const std::map<std::uint64_t, int>& model
         REQUIRE(*map.find(number) == expected->second);
     }
     REQUIRE(expected == model.end());
+}
+
+/// A range, whole or until something is thrown for one of its values.
+void take_some(SequenceMap<int>& map, std::map<std::uint64_t, int>& model,
+               trilby::broker::test::Random& random) {
+    const std::uint64_t first = random() % (map.end() + 2);
+    const std::uint64_t end = first + random() % 200;
+    unsigned left = random() % 2 == 0 ? 1000 : static_cast<unsigned>(random() % 20);
+    auto expected = model.lower_bound(first);
+    try {
+        map.take_each(first, end, [&](int value) {
+            if (left-- == 0) throw std::bad_alloc();
+            REQUIRE(expected != model.end());
+            REQUIRE(value == expected->second);
+            expected = model.erase(expected);
+        });
+        REQUIRE(expected == model.lower_bound(end));
+    } catch (const std::bad_alloc&) {
+        REQUIRE(expected != model.lower_bound(end));
+    }
+    check_same(map, model);
 }
 
 }  // namespace
@@ -44,9 +66,12 @@ TEST_CASE("a sequence map finds what an ordinary map finds") {
                 model[end++] = value;
             } else if (what == 9 && step % 3 == 0) {
                 REQUIRE(map.skip() == end++);
+            } else if (what == 8 && step % 20 == 0) {
+                take_some(map, model, random);
             } else if (!model.empty()) {
                 auto place = model.begin();
-                if (random() % keep_one_in == 0) place = std::next(place, static_cast<long>(random() % model.size()));
+                if (random() % keep_one_in == 0)
+                    place = std::next(place, static_cast<long>(random() % model.size()));
                 REQUIRE(map.take(place->first) == place->second);
                 model.erase(place);
             }

@@ -3,12 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include "client/message.hpp"
 #include "protocol/field_table.hpp"
 #include "protocol/properties.hpp"
+#include "tests/unit/protocol/random_values.hpp"
 
 using namespace trilby;
-using client::Delivery;
+using client::Message;
 using client::outgoing_from_json;
+using protocol::Properties;
 
 namespace {
 
@@ -19,25 +22,101 @@ std::expected<client::Outgoing, std::string> outgoing(std::string_view line) {
     return outgoing_from_json(element);
 }
 
-Delivery delivery(std::string body) {
-    static const std::string headers =
-        protocol::TableBuilder().string("agent", "ralph").integer("severity", 20).take();
-    return {.delivery_tag = 1,
-            .redelivered = false,
-            .message = {.exchange = "amq.topic",
-                        .routing_key = "org.example.a",
-                        .properties = protocol::encode_properties(
-                            {.headers = protocol::TableView(headers), .message_id = "id-1"}),
-                        .body = std::move(body)}};
+std::string to_json(const Message& message) {
+    return client::message_to_json({message.exchange, message.routing_key, message.properties, message.body},
+                                   {});
+}
+
+Message there_and_back(const Message& message) {
+    const std::string line = to_json(message);
+    CAPTURE(line);
+    CHECK(line.find_first_of("\n\r\x1b\x7f") == std::string::npos);
+    const auto read = outgoing(line);
+    REQUIRE_MESSAGE(read, read.error());
+    return {read->exchange.value_or("?"), read->topic, read->properties, read->body};
+}
+
+Message with_body(std::string body) {
+    return {.exchange = "amq.topic",
+            .routing_key = "org.example.a",
+            .properties = protocol::encode_properties({}),
+            .body = std::move(body)};
+}
+
+/// A message of which anything may be there or not, and hold anything.
+Message random_message(protocol::test::RandomValues& random) {
+    Properties properties;
+    const auto maybe = [&](auto& property) {
+        if (random.one_in(3)) return;
+        using Value = typename std::remove_reference_t<decltype(property)>::value_type;
+        Value value{};
+        random.fill(value);
+        property = value;
+    };
+    std::apply([&](const auto&... field) { (maybe(properties.*field.member), ...); }, Properties::fields);
+    constexpr std::string_view bodies[] = {"",
+                                           "null",
+                                           "{}",
+                                           R"({"a":[1,-0.0,1e400,"\u00e9"]})",
+                                           R"({ "spaced" : 1 })",
+                                           R"({"twice":1,"twice":2})",
+                                           "18446744073709551616",
+                                           "1.0",
+                                           "\"\\/\"",
+                                           "two\nlines",
+                                           "\xef\xbf\xbf \xf4\x8f\xbf\x80",
+                                           "\xef\xbb\xbf{}"};
+    return {
+        .exchange = std::string(random.bytes(255)),
+        .routing_key = std::string(random.bytes(255)),
+        .properties = protocol::encode_properties(properties),
+        .body = std::string(random.one_in(2) ? random.bytes(300) : bodies[random.below(std::size(bodies))])};
 }
 
 }  // namespace
 
-TEST_CASE("a line of a message file becomes a persistent JSON message with its id and headers") {
+TEST_CASE("every message comes back from its line octet for octet") {
+    for (const auto seed : protocol::test::seeds) {
+        protocol::test::RandomValues random(seed);
+        for (int i = 0; i < 400; ++i) {
+            const Message message = random_message(random);
+            CHECK((there_and_back(message) == message));
+        }
+    }
+}
+
+TEST_CASE("each kind of body stands where it can be read") {
+    CHECK(to_json(with_body(R"({"n":[1,2]})")).find(R"("body":{"n":[1,2]})") != std::string::npos);
+    CHECK(to_json(with_body(R"({ "n": 1 })")).find(R"("body":{"n":1},"body_text":"{ \"n\": 1 }")") !=
+          std::string::npos);
+    CHECK(to_json(with_body("plain \"text\"")).find(R"("body_text":"plain \"text\"")") != std::string::npos);
+    CHECK(to_json(with_body(std::string("\xff\x00\x01\x02", 4))).find(R"("body_base64":"/wABAg==")") !=
+          std::string::npos);
+}
+
+TEST_CASE("a body nested as deep as a parser reads comes back too") {
+    const std::string deep = std::string(1000, '[') + std::string(1000, ']');
+    CHECK(there_and_back(with_body(deep)).body == deep);
+}
+
+TEST_CASE("what is not there is not put there") {
+    const Message bare{
+        .exchange = "", .routing_key = "", .properties = protocol::encode_properties({}), .body = ""};
+    CHECK((there_and_back(bare) == bare));
+}
+
+TEST_CASE("properties that cannot be read travel as they are") {
+    Message odd = with_body("x");
+    odd.properties = std::string("\x80\x01\x05", 3);  // another word of flags, and no text where one is due
+    CHECK((there_and_back(odd) == odd));
+}
+
+TEST_CASE("a line written by hand becomes a persistent JSON message with its id and headers") {
     const auto message = outgoing(
         R"({"topic":"org.example.a","headers":{"severity":20,"user_ralph":true,"sent-at":"now"},"body":{"n":[1, 2]},"id":"x-1"})");
     REQUIRE(message);
     CHECK(message->topic == "org.example.a");
+    CHECK_FALSE(message->exchange);
     CHECK(message->body == R"({"n":[1,2]})");
     const auto properties = protocol::decode_properties(message->properties);
     REQUIRE(properties);
@@ -52,8 +131,10 @@ TEST_CASE("a line of a message file becomes a persistent JSON message with its i
 }
 
 TEST_CASE("nested headers, arrays, nulls and fractions have a field table form") {
-    const auto message = outgoing(R"({"topic":"t","headers":{"a":{"b":[1,"two",null]},"f":0.5},"body":1})");
+    const auto message =
+        outgoing(R"({"topic":"t","headers":{"a":{"b":[1,"two",null]},"f":0.5},"body":null})");
     REQUIRE(message);
+    CHECK(message->body == "null");
     const auto properties = protocol::decode_properties(message->properties);
     REQUIRE(properties);
     CHECK(protocol::valid_table(properties->headers->raw()));
@@ -68,53 +149,33 @@ TEST_CASE("nested headers, arrays, nulls and fractions have a field table form")
     CHECK((++item)->type == 'V');
 }
 
-TEST_CASE("a line without topic or body, or with headers that are no object, is refused and says which") {
-    CHECK(outgoing(R"([1])").error().find("object") != std::string::npos);
-    CHECK(outgoing(R"({"body":1})").error().find("topic") != std::string::npos);
-    CHECK(outgoing(R"({"topic":1,"body":1})").error().find("topic") != std::string::npos);
-    CHECK(outgoing(R"({"topic":"t"})").error().find("body") != std::string::npos);
-    CHECK(outgoing(R"({"topic":"t","body":1,"headers":[1]})").error().find("headers") != std::string::npos);
-    CHECK(outgoing(R"({"topic":")" + std::string(256, 'x') + R"(","body":1})").error().find("255") !=
+TEST_CASE("a line that says something impossible is refused and told which") {
+    const auto why = [](std::string_view line) { return outgoing(line).error(); };
+    CHECK(why(R"([1])").find("object") != std::string::npos);
+    CHECK(why(R"({"body":1})").find("topic") != std::string::npos);
+    CHECK(why(R"({"topic":1,"body":1})").find("topic") != std::string::npos);
+    CHECK(why(R"({"topic":"t"})").find("body") != std::string::npos);
+    CHECK(why(R"({"topic":"t","body_base64":"/wABAg"})").find("base64") != std::string::npos);
+    CHECK(why(R"({"topic":"t","body":1,"headers":[1]})").find("headers") != std::string::npos);
+    CHECK(why(R"({"topic":"t","body":1,"headers":{"a":"x"},"header_types":{"a":"I"}})").find("\"a\"") !=
           std::string::npos);
-    CHECK(outgoing(R"({"topic":"t","body":1,"headers":{"big":18446744073709551615}})").error().find("big") !=
+    CHECK(why(R"({"topic":"t","body":1,"headers":{"big":18446744073709551615}})").find("big") !=
           std::string::npos);
+    CHECK(why(R"({"topic":"t","body":1,"priority":256})").find("priority") != std::string::npos);
+    CHECK(why(R"({"topic":"t","body":1,"timestamp":-1})").find("timestamp") != std::string::npos);
+    CHECK(why(R"({"topic":"t","body":1,"queues":["q"]})").find("queue") != std::string::npos);
+    CHECK(why(R"({"topic":")" + std::string(256, 'x') + R"(","body":1})").find("255") != std::string::npos);
 }
 
-TEST_CASE("what subscribe prints as JSON is a line that replay takes") {
-    const std::string line = client::delivery_to_json(delivery(R"({ "a": "\u00e9\n" })"));
-    CHECK(line.find('\n') == std::string::npos);
-    const auto message = outgoing(line);
-    REQUIRE(message);
-    CHECK(message->topic == "org.example.a");
-    CHECK(message->body == "{\"a\":\"\u00e9\\n\"}");
-    const auto properties = protocol::decode_properties(message->properties);
-    CHECK(properties->message_id == "id-1");
-    CHECK(properties->headers->find("severity")->as_integer() == 20);
-    CHECK(properties->headers->find("agent")->as_string() == "ralph");
-}
-
-TEST_CASE("a body that is no JSON stands beside it as text, or as base64 when it is no text") {
-    CHECK(client::delivery_to_json(delivery("plain \"text\"")).find(R"("body_text":"plain \"text\"")") !=
-          std::string::npos);
-    CHECK(client::delivery_to_json(delivery(std::string("\xff\x00\x01\x02", 4)))
-              .find(R"("body_base64":"/wABAg==")") != std::string::npos);
-}
-
-TEST_CASE("nothing that a publisher sends can steer the reader's terminal") {
-    Delivery hostile = delivery("not json \x1b[2J\x07 \xc2\x9b 1");
-    hostile.message.routing_key = "a\x1b]0;title\x07";
-    for (const std::string& text : {client::delivery_to_text(hostile, client::Palette::for_terminal(false)),
-                                    client::delivery_to_json(hostile)}) {
-        CHECK(text.find('\x1b') == std::string::npos);
-        CHECK(text.find('\x07') == std::string::npos);
-        CHECK(text.find("\xc2\x9b") == std::string::npos);
-    }
-}
-
-TEST_CASE("base64 pads what is left of the last three bytes") {
-    CHECK(client::base64("") == "");
-    CHECK(client::base64("f") == "Zg==");
-    CHECK(client::base64("fo") == "Zm8=");
-    CHECK(client::base64("foo") == "Zm9v");
-    CHECK(client::base64("foobar") == "Zm9vYmFy");
+TEST_CASE("where a message was is said, and read back") {
+    const Message message = with_body("{}");
+    const std::string line = client::message_to_json(
+        {message.exchange, message.routing_key, message.properties, message.body},
+        {.redelivered = true, .virtual_host = "/", .held_by = {{"one", 0}, {"two", 3}}});
+    CHECK(line.find(R"("redelivered":true)") != std::string::npos);
+    CHECK(line.find(R"({"queue":"two","deliveries":3})") != std::string::npos);
+    const auto read = outgoing(line);
+    REQUIRE(read);
+    CHECK(read->virtual_host == "/");
+    CHECK(read->queues == std::vector<std::string>{"one", "two"});
 }

@@ -74,6 +74,63 @@ TEST_CASE("patterns of stars and of every mixture with # cost each node at most 
     });
 }
 
+TEST_CASE("what ends in words behind a # is looked for before the last so many words of a key only") {
+    Table table;
+    const auto exchange = table.add_exchange("t", ExchangeType::topic);
+    constexpr std::uint32_t patterns = 1 << 12;
+    for (std::uint32_t number = 0; number < patterns; ++number) {
+        std::string pattern;
+        for (unsigned i = 0; i < 12; ++i) pattern += (number >> i & 1) != 0 ? "a." : "*.";
+        table.bind(exchange, to_queue(0), pattern + "#.a.b", {});
+        if (number % 16 == 0) table.bind(exchange, to_queue(1), pattern + "#.b." + repeated("a", 80), {});
+    }
+    const auto key = repeated("a", 124);
+    CHECK(routes(table, exchange, key + ".b") == Queues{0});
+    CHECK(routes(table, exchange, repeated("a", 12) + ".b." + repeated("a", 80)) == Queues{1});
+    table.take_steps();
+    CHECK(routes(table, exchange, key + ".c").empty());
+    // Some nodes for each pattern, not each node for each word.
+    CHECK(table.take_steps() < 15 * patterns);
+}
+
+TEST_CASE("what was removed leads nowhere, even while many of its bindings are left to be taken apart") {
+    Table table;
+    const auto source = table.add_exchange("source", ExchangeType::direct);
+    const auto topic = table.add_exchange("topic", ExchangeType::topic);
+    const auto end = table.add_exchange("end", ExchangeType::fanout);
+    const auto other = table.add_exchange("other", ExchangeType::fanout);
+    table.set_alternate(source, "other");
+    table.bind(other, to_queue(9), "", {});
+    table.bind(end, to_queue(8), "", {});
+    constexpr int count = 2000;
+    for (int i = 0; i < count; ++i) {
+        table.bind(source, to_queue(1), std::to_string(i), {});
+        table.bind(source, to_exchange(end), std::to_string(count + i), {});
+        table.bind(topic, to_queue(1), "#." + std::to_string(i), {});
+    }
+    const std::string first = "0", last = std::to_string(count - 1);
+    CHECK(routes(table, source, last) == Queues{1});
+    table.add_queue("q", 1);
+    table.remove_queue(1);
+    for (bool done = false; !done; done = table.tidy(100)) {
+        CHECK(routes(table, source, first) == Queues{9});
+        CHECK(routes(table, source, last) == Queues{9});
+        CHECK(routes(table, topic, last).empty());
+        CHECK(routes(table, source, std::to_string(count)) == Queues{8});
+    }
+    CHECK(table.bindings() == count + 2);
+    table.remove_exchange(end);
+    CHECK_FALSE(table.find_exchange("end"));
+    for (bool done = false; !done; done = table.tidy(100)) {
+        CHECK(routes(table, source, std::to_string(count)) == Queues{9});
+        CHECK(routes(table, source, std::to_string(2 * count - 1)) == Queues{9});
+    }
+    CHECK(table.bindings() == 1);
+    CHECK(table.bindings_from(source) == 0);
+    table.bind(source, to_queue(1), "k", {});
+    CHECK(routes(table, source, "k") == Queues{1});
+}
+
 TEST_CASE("a pattern fits or does not in time that grows with both lengths, not faster") {
     takes_less_than_a_second([] {
         for (int i = 0; i < 1000; ++i) {
@@ -133,6 +190,9 @@ TEST_CASE("100,000 bindings come and go in microseconds each, also of one queue 
     CHECK(table.route(fanout, "", {}).size() == count);
     for (QueueIndex i = 1; i < count; ++i) table.unbind(fanout, to_queue(i), "", {});
     table.remove_queue(0);
+    CHECK(routes(table, topic, "x.7.7").empty());
+    CHECK(table.bindings() > 0);  // nobody waits for so many
+    CHECK(table.tidy(SIZE_MAX));
     CHECK(table.bindings() == 0);
     // 400,000 changes: 10 µs each on a slow and busy machine.
     CHECK(cpu_seconds() - start < 4);

@@ -271,6 +271,7 @@ class Play {
         model_.exchanges.erase(name);
         table_.remove_exchange(index);
         if (random_.one_in(2)) route();
+        while (!table_.tidy(1 + random_.below(20))) route();
         add_exchange(name);
     }
 
@@ -278,6 +279,7 @@ class Play {
         std::erase_if(model_.bindings,
                       [&](const auto& binding) { return binding.destination == to_queue(queue); });
         table_.remove_queue(queue);
+        while (!table_.tidy(1 + random_.below(20))) route();
     }
 
     const std::string& any_exchange() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/json_place.hpp"
+#include "json/place.hpp"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 #include "protocol/utf8.hpp"
 
-namespace trilby::broker {
+namespace trilby::json {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
@@ -77,7 +77,7 @@ std::size_t first_broken_line(std::string_view json) {
 
 }  // namespace
 
-std::size_t line_of_json_error(std::string_view json) {
+std::size_t line_of_error(std::string_view json) {
     const simdjson::padded_string padded{json};
     ondemand::parser parser;
     ondemand::document document;
@@ -91,4 +91,4 @@ std::size_t line_of_json_error(std::string_view json) {
     return 1 + static_cast<std::size_t>(std::count(padded.data(), location, '\n'));
 }
 
-}  // namespace trilby::broker
+}  // namespace trilby::json
