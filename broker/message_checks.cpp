@@ -9,12 +9,14 @@ namespace trilby::broker {
 
 namespace {
 
-// AMQP 0-9-1, 4.2.6.1; the first property has the highest bit.
+/// AMQP 0-9-1, 4.2.6.1; the first property has the highest bit.
+namespace flag {
 constexpr std::uint16_t content_type = 1 << 15, content_encoding = 1 << 14, headers = 1 << 13,
                         priority = 1 << 11, correlation_id = 1 << 10, reply_to = 1 << 9, expiration = 1 << 8,
                         message_id = 1 << 7, timestamp = 1 << 6, type = 1 << 5, user_id = 1 << 4,
                         app_id = 1 << 3, cluster_id = 1 << 2;
-constexpr std::uint16_t of_concern = headers | reply_to | expiration | user_id | 3;
+}  // namespace flag
+constexpr std::uint16_t of_concern = flag::headers | flag::reply_to | flag::expiration | flag::user_id | 3;
 
 bool skip_short_strings(std::string_view& rest, int count) {
     for (; count > 0; --count) {
@@ -39,20 +41,20 @@ bool properties::plain(std::string_view flags_and_values) {
     if ((flags & of_concern) != 0) return false;
     std::string_view rest = flags_and_values.substr(2);
     const auto some = [flags](int bits) { return __builtin_popcount(flags & static_cast<unsigned>(bits)); };
-    return skip_short_strings(rest, some(content_type | content_encoding)) &&
-           skip(rest, static_cast<std::size_t>(some(properties::delivery_mode | priority))) &&
-           skip_short_strings(rest, some(correlation_id | message_id)) &&
-           skip(rest, (flags & timestamp) != 0 ? 8 : 0) &&
-           skip_short_strings(rest, some(type | app_id | cluster_id)) && rest.empty();
+    return skip_short_strings(rest, some(flag::content_type | flag::content_encoding)) &&
+           skip(rest, static_cast<std::size_t>(some(properties::delivery_mode | flag::priority))) &&
+           skip_short_strings(rest, some(flag::correlation_id | flag::message_id)) &&
+           skip(rest, (flags & flag::timestamp) != 0 ? 8 : 0) &&
+           skip_short_strings(rest, some(flag::type | flag::app_id | flag::cluster_id)) && rest.empty();
 }
 
 bool properties::persistent(std::string_view flags_and_values) {
     const auto flags = protocol::load_big_endian<std::uint16_t>(flags_and_values.data());
     std::string_view rest = flags_and_values.substr(2);
-    if (!skip_short_strings(
-            rest, __builtin_popcount(flags & static_cast<unsigned>(content_type | content_encoding))))
+    if (!skip_short_strings(rest, __builtin_popcount(flags & static_cast<unsigned>(flag::content_type |
+                                                                                   flag::content_encoding))))
         return false;
-    if ((flags & headers) != 0 &&
+    if ((flags & flag::headers) != 0 &&
         (rest.size() < 4 ||
          !skip(rest, 4 + std::size_t{protocol::load_big_endian<std::uint32_t>(rest.data())})))
         return false;
