@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -60,14 +61,15 @@ std::optional<Spilled> Spill::add(const Publication& publication) {
     const std::size_t size = journal::publish_size(0, publication.names.size() + publication.tail.size());
     if (size > block_size) {
         const std::size_t blocks = (size + block_size - 1) / block_size;
-        if (writing_octets_ != 0 && writing_octets_ + size > most_writing) return std::nullopt;
+        const std::size_t room = blocks * block_size;
+        if (writing_octets_ != 0 && writing_octets_ + room > most_writing) return std::nullopt;
         const auto block = allocate(static_cast<std::uint32_t>(blocks));
         if (!block) return std::nullopt;
-        auto octets = std::make_unique_for_overwrite<char[]>(size);
+        auto octets = std::make_unique_for_overwrite<char[]>(room);
         journal::write_publish(octets.get(), *block << offset_bits, 0, {}, publication);
         ++extents_[*block].living;
         ++messages_;
-        write(*block, std::move(octets), size);
+        write(*block, std::move(octets), size, room);
         return Spilled{*block << offset_bits, removals_};
     }
     if (filling_octets_ != nullptr && filled_ + size > block_size) {
@@ -76,7 +78,7 @@ std::optional<Spilled> Spill::add(const Publication& publication) {
         } else if (writing_octets_ + block_size > most_writing) {
             return std::nullopt;
         } else {
-            write(filling_, std::move(filling_octets_), filled_);
+            write(filling_, std::move(filling_octets_), filled_, block_size);
         }
     }
     if (filling_octets_ == nullptr) {
@@ -125,7 +127,8 @@ const char* Spill::in_memory(std::uint64_t place) const {
     return nullptr;
 }
 
-void Spill::write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size_t size) {
+void Spill::write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size_t filled, std::size_t size) {
+    std::memset(octets.get() + filled, 0, size - filled);
     auto writing = std::make_unique<Writing>();
     writing->block = block;
     writing->octets = std::move(octets);

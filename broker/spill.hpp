@@ -70,7 +70,9 @@ class Spill {
     bool open();
     std::optional<std::uint64_t> allocate(std::uint32_t blocks);
     void free(std::uint64_t block);
-    void write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size_t size);
+    /// Whole blocks, with zeros behind what is filled: ends that are never written would cut the file into as
+    /// many pieces as it has messages, and a file system takes many times as long to free those.
+    void write(std::uint64_t block, std::unique_ptr<char[]> octets, std::size_t filled, std::size_t size);
 
     const std::filesystem::path directory_;
     BackgroundIo& io_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/bodies.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -233,6 +235,33 @@ TEST_CASE("a message that many queues keep is spilled once") {
         shelf.keep(shelf.random(100'000), false, 5, hand_out);
         for (std::size_t offset = 0; offset < shelf.held(); ++offset) REQUIRE(shelf.read(offset));
     }
+}
+
+TEST_CASE("a spill's file has no ends of blocks that were never written") {
+    // Each would be a piece of its own, which takes the file system its time when the file is freed.
+    const TemporaryFolder folder;
+    std::atomic<std::uint32_t> completed{0};
+    BackgroundIo io([](ShardIndex) {}, BackgroundIo::Turns::by_hand);
+    BlockCache cache(1);
+    Spill spill(folder.path(), io, 0, completed, cache);
+    std::uint64_t last = 0;
+    for (const std::uint32_t size : {100'000, 10, 70'000, 40'000, 40'000, 10, 200'000, 65'000}) {
+        Content content;
+        content.begin(std::string_view("\0\1q", 3), 0);
+        std::string header(14, '\0');
+        trilby::protocol::store_big_endian(header.data(), std::uint16_t{60});
+        trilby::protocol::store_big_endian(header.data() + 4, std::uint64_t{size});
+        content.header(header, size);
+        content.body(std::string(size, 'x'));
+        const auto spilled = spill.add(content.publication());
+        REQUIRE(spilled);
+        last = std::max(last, Spill::block_of(spilled->place));
+    }
+    while (io.turn()) {
+    }
+    spill.collect();
+    // The last block is still being filled.
+    CHECK(::lseek(spill.file(), 0, SEEK_HOLE) >= static_cast<off_t>(last * Spill::block_size));
 }
 
 TEST_CASE("what moves to another shard stays in memory up to the budget there") {
