@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t untouched_segments = 2;
 constexpr std::size_t reclaim_from_segments = 4;
 constexpr std::uint64_t scan_per_octet = 4;
+constexpr auto at_once = Writer::Clock::time_point::max();
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -69,12 +70,13 @@ bool Writer::step(Clock::time_point now) {
             sync();
             tell();
         }
-        return remove_oldest() || due || reclaim_.position() != scanned_before;
+        return remove_oldest(finishing_ ? at_once : now) || due || reclaim_.position() != scanned_before;
     }
     if (!unsynced_) unsynced_since_ = now;
     try {
         write_batch(round, Reserve::untouched);
     } catch (const Shortage&) {
+        if (remove_oldest(at_once)) return true;
         if (!leave_settles(round)) throw;
         write_batch(round, Reserve::usable);
         round.promises = true;  // at once, for it may free a segment
@@ -89,7 +91,7 @@ bool Writer::step(Clock::time_point now) {
     reclaim_.written();
     if (round.promises || copied || due) sync();
     if (!unsynced_) tell();
-    remove_oldest();
+    remove_oldest(now);
     return true;
 }
 
@@ -297,7 +299,9 @@ void Writer::tell() {
 }
 
 Writer::Clock::time_point Writer::next_due() const {
-    return unsynced_ ? unsynced_since_ + options_.settle_delay : Clock::time_point::max();
+    const Clock::time_point sync_due =
+        unsynced_ ? unsynced_since_ + options_.settle_delay : Clock::time_point::max();
+    return std::min(sync_due, removal_due_.value_or(Clock::time_point::max()));
 }
 
 void Writer::finish() {
@@ -336,6 +340,7 @@ void Writer::roll(std::uint64_t least, Reserve reserve) {
     }
     file_ = fresh.file;
     const std::uint64_t previous = segments_.empty() ? 0 : segments_.back().number;
+    const std::size_t needless = dead(segments_.size() + 1);
 
     head_ = {};
     head_.magic = SegmentHead::expected_magic;
@@ -344,7 +349,7 @@ void Writer::roll(std::uint64_t least, Reserve reserve) {
     head_.sequence = sequence_;
     head_.previous = previous;
     head_.previous_end = previous == 0 ? 0 : previous_end_;
-    head_.oldest = segments_.empty() ? number : segments_.front().number;
+    head_.oldest = segments_.empty() ? number : segments_[needless].number;
     std::copy(highest_.begin(), highest_.end(), head_.highest);
     head_.checksum = checksum_of(head_);
     seed_ = seed_of(journal_, number);
@@ -399,19 +404,34 @@ bool Writer::reclaim_due() const {
     return segments_.size() > reclaim_from_segments && octets_ > 2 * living_.octets() + options_.segment_size;
 }
 
-bool Writer::remove_oldest() {
+std::size_t Writer::dead(std::size_t segments) const {
     std::size_t dead = 0;
-    while (segments_.size() - dead > untouched_segments && living_.in_segment(segments_[dead].number) == 0)
-        ++dead;
-    if (dead == 0) return false;
-    // What settled or copied their messages must be there before they go.
-    if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
-        sync();
-        tell();
+    while (segments > untouched_segments + dead && living_.in_segment(segments_[dead].number) == 0) ++dead;
+    return dead;
+}
+
+bool Writer::remove_oldest(Clock::time_point now) {
+    const std::size_t all = dead(segments_.size());
+    std::size_t going = 0;
+    if (head_.magic == SegmentHead::expected_magic)
+        while (going != all && segments_[going].number < head_.oldest) ++going;
+    if (going == all) {
+        removal_due_.reset();
+    } else {
+        if (!removal_due_) removal_due_ = now == at_once ? now : now + options_.removal_delay;
+        if (has_damage() || segments_.size() > reclaim_from_segments || now >= *removal_due_) {
+            removal_due_.reset();
+            // What settled or copied their messages must be there before they go.
+            if (unsynced_ && options_.fault != WriterOptions::Fault::remove_before_sync) {
+                sync();
+                tell();
+            }
+            if (note_oldest(segments_[all].number)) going = all;
+        }
     }
-    if (!note_oldest(segments_[dead].number)) return false;
+    if (going == 0) return false;
     reclaim_.leave();
-    for (; dead != 0; --dead) {
+    for (; going != 0; --going) {
         const Segment oldest = segments_.front();
         const std::string name = segment_name(oldest.number);
         if (oldest.damaged) {

@@ -65,6 +65,9 @@ struct WriterOptions {
                                   << 20;  // octets of reclaim in a round that has nothing else
     std::size_t spare_segments = 2;
     std::chrono::milliseconds settle_delay{100};  // settles alone are synced after so long
+    /// Segments that are needed no more wait so long for the next one, whose head says so without a sync
+    /// more.
+    std::chrono::milliseconds removal_delay{1000};
     /// Mutants, for the test that shows that it finds them.
     enum class Fault : std::uint8_t {
         none,
@@ -96,7 +99,8 @@ class Writer {
     bool step(Clock::time_point now);
     /// Has a shard handed something over since?
     bool has_news() const;
-    /// When `step` has something to do without anything new: settles to be synced. max(): never.
+    /// When `step` has something to do without anything new: settles to be synced, segments to be removed.
+    /// max(): never.
     Clock::time_point next_due() const;
     /// A file of segment_size octets of zeros, made elsewhere and synced, under a name that begins with
     /// "spare-".
@@ -174,7 +178,11 @@ class Writer {
     void leave_damage_behind();
     void apply(const char* records, std::size_t size, std::uint64_t offset);
     bool reclaim_due() const;
-    bool remove_oldest();
+    /// How many of the first segments are needed no more when there are so many in all.
+    std::size_t dead(std::size_t segments) const;
+    /// Those that the newest head says are not needed; others when they have waited, are damaged, or are
+    /// many.
+    bool remove_oldest(Clock::time_point now);
     /// Everything that was taken is safe.
     void tell();
 
@@ -198,6 +206,7 @@ class Writer {
     bool finishing_ = false;
     bool unsynced_ = false;
     Clock::time_point unsynced_since_{};
+    std::optional<Clock::time_point> removal_due_;
     Spares spares_;
 
     std::array<std::atomic<std::uint64_t>, most_shards> written_{};  // as highest_

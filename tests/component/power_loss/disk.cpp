@@ -66,6 +66,7 @@ std::size_t Disk::read(File file, std::uint64_t offset, std::span<char> into) {
 }
 
 void Disk::sync(File file) {
+    ++syncs;
     if (before_operation) before_operation();
     Content& content = *files_[index(file)];
     content.safe = content.content;

@@ -31,6 +31,8 @@ class Disk final : public broker::journal::Files {
     bool full = false;
     /// No file can be made or opened, for this reason; 0: they can.
     int nothing_opens = 0;
+    /// Of files, so far.
+    std::size_t syncs = 0;
 
     /// What may be there after a power cut at this moment. `sector`: unsynced writes are torn in pieces of so
     /// many octets.

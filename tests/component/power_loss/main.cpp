@@ -100,6 +100,7 @@ class Life {
         options.segment_size = batches_at + 1000 + random() % 600;
         options.hasty_size = random() % 2 == 0 ? options.segment_size : options.segment_size - 300;
         options.scan_at_least = 300;
+        options.removal_delay = std::chrono::milliseconds(random() % 3 * 100);
         options.fault = faults.writer;
         options.between_looks = [this] {
             for (auto acts = random_() % 4; acts != 0; --acts) act();

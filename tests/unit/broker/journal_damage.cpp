@@ -50,7 +50,8 @@ class Life {
         write_runs(streams_.settles.reserve(runs_size(1)), RecordType::settle, queue, {&run, 1});
         streams_.settles.push(runs_size(1));
     }
-    /// Until there is nothing to do, or so many times: segments as small as these are reclaimed for ever.
+    /// A second apart, until there is nothing to do, or so many times: segments as small as these are
+    /// reclaimed for ever.
     void work(unsigned most = 60) {
         while (most-- != 0 && writer_.step(now_)) now_ += std::chrono::seconds(1);
     }
@@ -357,4 +358,37 @@ TEST_CASE("the journal knows how many changes the catalog had, in whichever segm
     CHECK(recovered.state.segments.front().number > 1);
     CHECK(recovered.state.catalog == 17);
     CHECK(recovered.state.newest_queue == 1);
+}
+
+TEST_CASE("a segment that is needed no more goes without a sync of its own, or after a second") {
+    Disk disk;
+    Life life(disk);
+    const auto newest = [&] {
+        std::uint64_t number = 0;
+        for (const std::string& name : disk.list()) number = std::max(number, segment_of(name));
+        return number;
+    };
+    MessageId id = 1;
+    life.publish_one_by_one(id, id + 1);
+    const std::size_t syncs = disk.syncs;
+    const std::uint64_t segments = newest();
+    for (; id != 400; ++id) {
+        life.settle(1, id);
+        life.publish_one_by_one(id + 1, id + 2);
+        CHECK(life.writer().segments() <= 3);
+    }
+    REQUIRE(newest() > segments + 20);
+    // One for each batch, one for each head.
+    CHECK(disk.syncs - syncs == 399 + newest() - segments);
+
+    const MessageId oldest = id;
+    while (life.writer().segments() != 4) {
+        life.publish_one_by_one(id + 1, id + 2);
+        ++id;
+    }
+    for (MessageId settled = oldest; settled <= id; ++settled) life.settle(1, settled);
+    life.work(1);
+    CHECK(life.writer().segments() == 4);
+    life.work();
+    CHECK(life.writer().segments() == 2);
 }
