@@ -13,7 +13,8 @@
 #include "client/command_line.hpp"
 #include "client/commands.hpp"
 
-int main(int argc, char** argv) {
+// Without memory for a log there is nobody to tell.
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
     namespace log = trilby::broker::log;
     // Each small block joins its neighbours when it is freed. What glibc puts aside for later it joins at
     // once, and that keeps everybody waiting when 100,000 consumers have gone.

@@ -139,7 +139,8 @@ std::uint64_t Journal::time() const {
                                                          .count());
 }
 
-Journal::~Journal() {
+// With a thread `stop` only waits for it.
+Journal::~Journal() {  // NOLINT(bugprone-exception-escape)
     if (thread_.joinable()) stop();
 }
 

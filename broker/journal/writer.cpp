@@ -426,7 +426,11 @@ bool Writer::remove_oldest(Clock::time_point now) {
                 sync();
                 tell();
             }
-            if (note_oldest(segments_[all].number)) going = all;
+            if (note_oldest(segments_[all].number)) {
+                going = all;
+            } else if (now != at_once) {
+                removal_due_ = now + options_.removal_delay;
+            }
         }
     }
     if (going == 0) return false;
