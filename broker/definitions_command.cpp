@@ -28,6 +28,7 @@ void export_definitions(const Configuration& configuration, const std::filesyste
         throw std::runtime_error(fmt::format("{} holds no definitions: no broker has used it",
                                              configuration.data_directory.string()));
     const DataDirectory directory(configuration.data_directory);
+    refuse_lost_catalog(directory);
     Definitions all = CatalogStore(directory.catalog()).load();
     all.rabbit_version = configuration.server_version;
     const std::string json = to_json(all);

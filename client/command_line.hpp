@@ -41,6 +41,10 @@ inline std::unexpected<Failed> interrupted(std::string sentence) {
     return std::unexpected(Failed{ExitCode::interrupted, std::move(sentence)});
 }
 
+/// For options that are numbers without a sign: CLI11 makes a very large one of -1.
+inline const CLI::Validator not_negative{
+    [](std::string& text) { return text.starts_with('-') ? text + " is less than 0" : std::string(); }, ""};
+
 /// `trilby COMMAND: sentence` on standard error.
 void say(std::string_view command, std::string_view sentence);
 

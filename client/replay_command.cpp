@@ -226,9 +226,10 @@ void add_replay_command(CommandLine& commands) {
         .add_option("--rate", options->rate,
                     "Messages a second; as fast as the broker takes them when left out")
         ->option_text("N")
-        ->check(CLI::NonNegativeNumber);
+        ->check(not_negative);
     command.add_option("--loop", options->loops, "How often to go through the file; 0 is for ever")
         ->option_text("N")
+        ->check(not_negative)
         ->capture_default_str();
 }
 

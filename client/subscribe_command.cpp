@@ -127,7 +127,9 @@ void add_subscribe_command(CommandLine& commands) {
     options->broker.add_to(command);
     add_exchange_option(command, options->exchange);
     command.add_flag("--json", options->json, "One line of JSON for each message");
-    command.add_option("--count", options->count, "End after so many messages")->option_text("N");
+    command.add_option("--count", options->count, "End after so many messages; 0 is never")
+        ->option_text("N")
+        ->check(not_negative);
     command
         .add_option(
             "--queue", options->queue,

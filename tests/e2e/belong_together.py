@@ -99,12 +99,13 @@ def lost_catalog(program):
             kept = catalog.read_bytes()
             catalog.write_bytes(b"") if empty else catalog.unlink()
             data.refused("empty" if empty else "missing")
-            # `definitions import` does not make one either.
+            # `definitions export` and `import` do not make one either.
             document = data.folder.parent / "definitions.json"
             document.write_text(json.dumps({"vhosts": [{"name": "/"}]}))
-            done = subprocess.run([program, "definitions", "import", str(document), "--data-dir", str(data.folder)],
-                                  capture_output=True, text=True, timeout=60)
-            assert done.returncode == 1 and "--accept-loss" in done.stderr, done.stderr
+            for command in ("export", "import") if empty else ("import",):
+                done = subprocess.run([program, "definitions", command, str(document), "--data-dir", str(data.folder)],
+                                      capture_output=True, text=True, timeout=60)
+                assert done.returncode == 1 and "--accept-loss" in done.stderr, done.stderr
             catalog.write_bytes(kept)
             data.start()
             assert ready(data.broker) == MESSAGES

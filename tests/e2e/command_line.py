@@ -285,6 +285,8 @@ class Words(unittest.TestCase):
         self.assertRegex(self.refused("publish"), "^trilby publish: topic is required")
         self.assertRegex(self.refused("publish", "a", "b", "c"), "^trilby publish: 'c' is one word too many")
         self.assertRegex(self.refused("serve", "--threads", "many"), "^trilby serve: .*--threads")
+        for command, option in (("replay", "--loop"), ("replay", "--rate"), ("subscribe", "--count")):
+            self.assertRegex(self.refused(command, option, "-1", "x"), f"^trilby {command}: .*{option}.*-1 is less than 0")
 
     def test_help(self):
         done = trilby("help")
