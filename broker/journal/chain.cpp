@@ -235,9 +235,20 @@ class Search {
     bool is_sound(std::uint64_t number, const Candidate& candidate) {
         if (!candidate.heads.best) return false;
         const Files::File file = files_.open(segment_name(number));
-        const bool sound = Scan(chain_.journal, number, contents_.read(files_, file)).is_sound();
+        const Scan scan(chain_.journal, number, contents_.read(files_, file));
         files_.close(file);
-        return sound;
+        // Before the first batch is written a power cut may have taken one copy of the head.
+        const bool head_is_sound = !candidate.heads.copy_is_bad || !scan.head_at(batches_at);
+        return head_is_sound && scan.is_sound(end_of(number));
+    }
+
+    /// As the head of the next one says.
+    std::optional<std::uint64_t> end_of(std::uint64_t number) const {
+        for (const auto& [other, candidate] : all_)
+            if (const auto& head = candidate.heads.best;
+                head && head->journal == chain_.journal && head->previous == number)
+                return head->previous_end;
+        return std::nullopt;
     }
 
     bool is_aside(std::uint64_t number) const {

@@ -80,7 +80,7 @@ bool Scan::was_promised(std::uint64_t at, std::uint64_t sequence) const {
     return false;
 }
 
-bool Scan::is_sound() const {
+bool Scan::is_sound(std::optional<std::uint64_t> end) const {
     std::uint64_t at = batches_at;
     std::uint64_t sequence = 0;
     for (auto head = head_at(at); head && is_whole(at, *head) && head->sequence >= sequence;
@@ -88,7 +88,7 @@ bool Scan::is_sound() const {
         sequence = head->sequence + 1;
         at += sizeof *head + head->size;
     }
-    return next_whole(at, sequence) == end();
+    return end ? at == *end : next_whole(at, sequence) == octets_.size();
 }
 
 }  // namespace trilby::broker::journal

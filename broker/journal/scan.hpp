@@ -41,8 +41,8 @@ class Scan {
     std::uint64_t next_whole(std::uint64_t at, std::uint64_t least) const;
     /// Does some batch behind `at` say that batch `sequence` was synced?
     bool was_promised(std::uint64_t at, std::uint64_t sequence) const;
-    /// From the first batch to the last nothing is damaged.
-    bool is_sound() const;
+    /// From the first batch to the last nothing is damaged. `end`: where the last one ends, if that is known.
+    bool is_sound(std::optional<std::uint64_t> end) const;
     std::uint64_t end() const { return octets_.size(); }
 
   private:

@@ -392,3 +392,39 @@ TEST_CASE("a segment that is needed no more goes without a sync of its own, or a
     life.work();
     CHECK(life.writer().segments() == 2);
 }
+
+TEST_CASE("a damaged segment that is needed no more is moved aside, though a kill came before it went") {
+    Disk disk;
+    Life life(disk);
+    const std::string name = segment_name(1);
+    const auto has = [&](const std::vector<std::string>& names) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    Disk::Image before_it_goes;
+    disk.before_operation = [&] {
+        Disk killed(image_of(disk));
+        const Recovered recovered = recover(killed);
+        if (has(recovered.forgotten) && !recovered.state.segments.empty()) before_it_goes = image_of(disk);
+    };
+    for (MessageId id = 1; before_it_goes.empty() && id != 200; ++id) {
+        life.publish_one_by_one(id, id + 1);
+        life.settle(1, id);
+    }
+    disk.before_operation = nullptr;
+    REQUIRE(before_it_goes.contains(name));
+
+    const auto moves_aside = [&](auto damage) {
+        Disk::Image image = before_it_goes;
+        damage(image[name]);
+        Disk damaged(image);
+        const Recovered recovered = recover(damaged);
+        CHECK(has(recovered.aside) != has(recovered.forgotten));
+        return has(recovered.aside);
+    };
+    CHECK(!moves_aside([](std::string&) {}));
+    CHECK(moves_aside([](std::string& octets) { octets[20] ^= 1; }));
+    CHECK(moves_aside([](std::string& octets) { octets[second_head_at + 20] ^= 1; }));
+    CHECK(moves_aside([](std::string& octets) { octets[batches_at + 100] ^= 1; }));
+    CHECK(moves_aside([](std::string& octets) { octets[octets.find_last_not_of('\0')] ^= 1; }));
+    CHECK(moves_aside([](std::string& octets) { octets.resize(octets.size() / 2); }));
+}
