@@ -27,6 +27,16 @@ namespace {
 
 constexpr journal::StoredQueue queue = 7;
 
+/// A message to the queue `q`, through the default exchange.
+void fill(Content& content, const std::string& body) {
+    content.begin(std::string_view("\0\1q", 3), 0);
+    std::string header(14, '\0');
+    trilby::protocol::store_big_endian(header.data(), std::uint16_t{60});
+    trilby::protocol::store_big_endian(header.data() + 4, std::uint64_t{body.size()});
+    content.header(header, static_cast<std::uint32_t>(body.size()));
+    if (!body.empty()) content.body(body);
+}
+
 /// One shard's bodies with nothing in memory, a journal, and a map of what they should hold.
 class Shelf {
   public:
@@ -53,13 +63,7 @@ class Shelf {
     void keep(
         std::uint32_t size, bool persistent, int queues = 1, const std::function<void()>& between = [] {}) {
         Content content;
-        content.begin(std::string_view("\0\1q", 3), 0);
-        std::string header(14, '\0');
-        trilby::protocol::store_big_endian(header.data(), std::uint16_t{60});
-        trilby::protocol::store_big_endian(header.data() + 4, std::uint64_t{size});
-        content.header(header, size);
-        const std::string body = body_of(next_, size);
-        if (size != 0) content.body(body);
+        fill(content, body_of(next_, size));
         const std::uint64_t stored =
             persistent ? end().publish(std::span(&queue, 1), content.publication()) : 0;
         Arrival arrival(content.publication(), messages_, stored);
@@ -247,12 +251,7 @@ TEST_CASE("a spill's file has no ends of blocks that were never written") {
     std::uint64_t last = 0;
     for (const std::uint32_t size : {100'000, 10, 70'000, 40'000, 40'000, 10, 200'000, 65'000}) {
         Content content;
-        content.begin(std::string_view("\0\1q", 3), 0);
-        std::string header(14, '\0');
-        trilby::protocol::store_big_endian(header.data(), std::uint16_t{60});
-        trilby::protocol::store_big_endian(header.data() + 4, std::uint64_t{size});
-        content.header(header, size);
-        content.body(std::string(size, 'x'));
+        fill(content, std::string(size, 'x'));
         const auto spilled = spill.add(content.publication());
         REQUIRE(spilled);
         last = std::max(last, Spill::block_of(spilled->place));
