@@ -80,7 +80,10 @@ protocol::Outcome<> Channel::content_body(std::string_view part) {
         return std::unexpected(protocol::Exception(protocol::ConnectionException{
             ConnectionReply::frame_error, "content body frame exceeds remaining content size",
             protocol::basic::Publish::id}));
+    const std::size_t held = content_.held();
     content_.body(part);
+    // What grows is copied, so a small frame may take megabytes.
+    shard().taken(content_.held() - held);
     if (!content_.expected()) return content_complete();
     // The rest would come in above the watermark.
     if (shard().alarm().raised()) session_.block();

@@ -159,7 +159,7 @@ void Loop::write_dirty() {
 
 void Loop::after_read(std::size_t octets) {
     turn_octets_ += octets;
-    shard_.received(octets);
+    shard_.taken(octets);
     if (octets >= read_size / 2) {
         busy_ = true;
         ++long_reads_;

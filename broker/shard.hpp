@@ -90,8 +90,8 @@ class Shard {
     /// Before the threads start. `passed` is told, by this shard's thread, what it found to be passed before
     /// anybody told it; it takes a letter::Alarm to end that again.
     void watch(const Watermarks& watermarks, std::function<void(letter::Alarm)> passed);
-    /// Sockets gave so many octets in this turn.
-    void received(std::size_t octets) { received_ += octets; }
+    /// So many octets more were received in this turn, or taken for what is not complete yet.
+    void taken(std::size_t octets) { taken_ += octets; }
     /// The messages that wait in the queues here.
     Bodies& bodies() { return bodies_; }
     /// A message that the journal held when the broker started, for a queue that lives here.
@@ -299,7 +299,7 @@ class Shard {
     void look_at_watermarks();
     /// Octets that clients made this shard take so far, or a good part of them: it grows with what the broker
     /// holds, and is what looks at the watermarks are counted by.
-    std::uint64_t taken() const { return received_ + bodies_.taken(); }
+    std::uint64_t taken() const { return taken_ + bodies_.taken(); }
 
     void open_one(letter::ToQueue&);
     void open_one(letter::ToCatalog&);
@@ -387,7 +387,7 @@ class Shard {
     letter::Alarm alarm_;
     const Watermarks* watermarks_ = nullptr;
     std::function<void(letter::Alarm)> passed_;
-    std::uint64_t received_ = 0;
+    std::uint64_t taken_ = 0;
     std::uint64_t next_look_ = UINT64_MAX;  // at the watermarks, in octets taken
     bool stopping_ = false;
     alignas(64) std::atomic<bool> asleep_{false};
