@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/bindings.hpp"
 
+#include "protocol/room.hpp"
 #include "routing/hash.hpp"
-#include "routing/room.hpp"
 
 namespace trilby::routing {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/exact_keys.hpp"
 
-#include "routing/room.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::routing {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "routing/room.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::routing {
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "routing/room.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::routing {
 

@@ -5,7 +5,7 @@
 #include <cassert>
 
 #include "protocol/erlang_text.hpp"
-#include "routing/room.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::routing {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "routing/room.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::routing {
 

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ("protocol", "json", "routing", "auth", "client", "broker", "bench", "tests")
+FOLDERS = ("protocol", "json", "routing", "auth", "client", "broker", "program", "bench", "tests")
 STANDARD = {
     "algorithm": "all_of any_of copy_n count_if equal_range find_if for_each lower_bound max_element min_element none_of "
                  "partition ranges::sort replace sort stable_sort upper_bound",

@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-TREE = "protocol routing auth client broker tests bench scripts docs packaging subprojects .ci".split()
+TREE = "protocol json routing auth client broker program tests bench scripts docs packaging subprojects .ci".split()
 NAMED = re.compile(r"`((?:%s)/[\w./-]*)`" % "|".join(re.escape(folder) for folder in TREE))
 LINKED = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 

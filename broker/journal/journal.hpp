@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "broker/ids.hpp"
+#include "broker/ids/ids.hpp"
 #include "broker/journal/records.hpp"
 #include "broker/journal/recovery.hpp"
 #include "broker/journal/writer.hpp"
-#include "broker/message.hpp"
+#include "broker/message/message.hpp"
 
 namespace trilby::broker::journal {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "broker/journal/format.hpp"
-#include "broker/message.hpp"
+#include "broker/message/message.hpp"
 
 // Records, written where the stream has room for them.
 

@@ -12,7 +12,7 @@
 #include "broker/journal/files.hpp"
 #include "broker/journal/scan.hpp"
 #include "broker/journal/writer.hpp"
-#include "broker/message.hpp"
+#include "broker/message/message.hpp"
 
 namespace trilby::broker::journal {
 

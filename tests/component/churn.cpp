@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/server.hpp"
+#include "broker/server/server.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/methods.hpp"
 #include "tests/unit/broker/temporary_folder.hpp"

@@ -2,7 +2,7 @@
 // A whole connection: what a client may send, to a session on a broker of one shard. The first octet chooses:
 // bit 0, with the handshake done; bit 1, the rest is not octets from the wire but choices among well-formed
 // methods.
-#include "broker/session.hpp"
+#include "broker/session/session.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include "broker/shard.hpp"
+#include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/methods.hpp"
 #include "protocol/properties.hpp"

@@ -5,10 +5,10 @@
 #include <array>
 #include <utility>
 
-#include "broker/background_io.hpp"
-#include "broker/catalog_store.hpp"
+#include "broker/catalog/store.hpp"
 #include "broker/journal/journal.hpp"
-#include "broker/restore.hpp"
+#include "broker/shard/restore.hpp"
+#include "broker/storage/background_io.hpp"
 #include "tests/component/harness/inside.hpp"
 #include "tests/component/harness/violation.hpp"
 

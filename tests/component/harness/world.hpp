@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "broker/session.hpp"
-#include "broker/shard.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/shard.hpp"
 #include "tests/component/harness/peer.hpp"
 #include "tests/component/harness/random.hpp"
 

@@ -6,8 +6,8 @@
 
 #include <doctest/doctest.h>
 
-#include "broker/session.hpp"
-#include "broker/shard.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
 
 // What a message costs in allocations on its way from one session to another.

@@ -8,8 +8,8 @@
 
 #include <doctest/doctest.h>
 
-#include "broker/session.hpp"
-#include "broker/shard.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/methods.hpp"
 

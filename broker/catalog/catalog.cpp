@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/catalog/catalog.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+
+#include <spdlog/spdlog.h>
+
+#include "broker/catalog/store.hpp"
+#include "broker/shard/shard.hpp"
+#include "protocol/quoted.hpp"
+#include "protocol/room.hpp"
+#include "routing/predeclared_exchanges.hpp"
+
+namespace trilby::broker {
+
+namespace {
+
+/// So many requests are decided, stored and told at once.
+constexpr std::size_t most_together = 1000;
+
+/// Such a change needs no memory. If a decision has several, all are such, and else there is only one.
+bool takes_away(const Change& change) {
+    return std::holds_alternative<change::DeleteExchange>(change) ||
+           std::holds_alternative<change::DeleteQueue>(change) ||
+           std::holds_alternative<change::Unbind>(change);
+}
+
+}  // namespace
+
+void Catalog::submit(CatalogRequest&& request, ReplyTo reply_to) {
+    pending_.emplace_back();
+    pending_.back() = {std::move(request), reply_to};
+}
+
+void Catalog::store_in(CatalogStore& store) {
+    store_ = &store;
+    last_queue_ = store.last_queue_id();
+}
+
+bool Catalog::work() {
+    const bool some = has_work();
+    if (untold_ != 0) go_on_telling();
+    if (answering_) answer_all();
+    while (goes_on()) {
+        if (under_way_ || !failed_) {
+            if (!gather()) break;
+            if (!std::exchange(stored_, false)) store();
+        }
+        if (failed_) take_back();
+        if (changes_->empty()) {
+            answer_all();
+        } else {
+            busy_ = true;
+            tell();
+        }
+        if (shard_.turn().is_over()) break;
+    }
+    return some;
+}
+
+bool Catalog::gather() {
+    if (!under_way_) {
+        changes_ = std::make_shared<ChangeSet>();
+        answers_.reserve(most_together);  // what was carried out is answered
+        carried_out_ = applied_ = 0;
+        home_.reset();
+        under_way_ = true;
+    }
+    bool more = !stored_;  // else it is told as it was stored
+    while (more && !pending_.empty()) {
+        const Decided decided = decide_next();
+        if (decided == Decided::not_in_this_turn && answers_.empty()) return false;
+        if (decided != Decided::yes) break;
+        if (!carry_out()) {
+            // Everybody here sees some of it from now on.
+            store();
+            stored_ = !failed_;
+            if (stored_) return false;
+            while (!carry_out()) {
+            }
+            break;
+        }
+        more = answers_.size() != most_together && !shard_.turn().is_over();
+    }
+    if (stored_ && !carry_out()) return false;
+    under_way_ = false;
+    return true;
+}
+
+Catalog::Decided Catalog::decide_next() {
+    Pending& next = pending_.front();
+    if (const auto* asked = std::get_if<request::DeclareQueue>(&next.request);
+        asked != nullptr && asked->queue.home != shard_.index()) {
+        // One home is told first, so the queues of another one wait for the next time.
+        if (home_ && *home_ != asked->queue.home) return Decided::not_with_these;
+        home_ = asked->queue.home;
+    }
+    shard_.turn().spend(Turn::change);
+    Answer answer{.status = Answer::Status::failed};
+    try {
+        if (!deciding_) deciding_.emplace(decide(next));
+        if (deciding_->cascade && !deciding_->cascade->go_on(deciding_->changes, shard_.turn()))
+            return Decided::not_in_this_turn;
+        // What is stored in several turns is stored alone.
+        if (deciding_->changes.size() > most_together && !answers_.empty()) return Decided::not_with_these;
+        if (!take(*deciding_)) return Decided::not_in_this_turn;
+        answer = deciding_->answer;
+        deciding_.reset();
+    } catch (const std::exception& error) {
+        deciding_.reset();
+        spdlog::error("the catalog cannot decide on a request: {}", error.what());
+        if (!can_be_refused(next.request)) {  // it is tried again
+            if (answers_.empty()) throw;
+            return Decided::not_with_these;
+        }
+    }
+    answers_.emplace_back(next.reply_to, answer);
+    pending_.pop_front();
+    return Decided::yes;
+}
+
+Catalog::Decision Catalog::decide(Pending& asked) {
+    return std::visit([this](auto& request) { return decide(request); }, asked.request);
+}
+
+bool Catalog::take(Decision& decision) {
+    ChangeSet& changes = decision.changes;
+    if (changes.empty()) return true;
+    if (decision.staged == 0) prepare(changes);
+    while (decision.staged != changes.size()) {
+        stage(changes[decision.staged++]);
+        if (answers_.empty() && decision.staged != changes.size() && shard_.turn().is_over()) return false;
+    }
+    if (const auto* queue = std::get_if<change::DeleteQueue>(&changes.front()))
+        free_slots_.push_back(slot_of(queue->id));
+    if (changes_->empty()) {
+        changes_->swap(changes);
+    } else {
+        std::ranges::move(changes, std::back_inserter(*changes_));
+    }
+    return true;
+}
+
+void Catalog::prepare(const ChangeSet& changes) {
+    Undo unused([&] {
+        if (const auto* queue = std::get_if<change::DeclareQueue>(&changes.front()))
+            free_slots_.push_back(slot_of(queue->id));
+    });
+    if (!changes_->empty()) make_room(*changes_, changes_->size() + changes.size());
+    // What comes may be too much for the view, and may have to be taken back. What goes is known to the view
+    // until it is carried out.
+    if (!takes_away(changes.front())) {
+        make_room(back_, changes_->size() + changes.size());
+        std::size_t applied = 0;
+        shard_.apply(changes, applied);  // all of it: there is nothing to be tidied after it
+        carried_out_ += changes.size();
+    }
+    unused.keep();
+}
+
+bool Catalog::carry_out() {
+    const std::span<const Change> changes = std::span(*changes_).subspan(carried_out_);
+    if (!shard_.apply(changes, applied_)) return false;
+    carried_out_ += changes.size();
+    applied_ = 0;
+    return true;
+}
+
+void Catalog::stage(const Change& change) {
+    if (store_ == nullptr || failed_) return;
+    try {
+        const std::uint64_t before = store_->staged();
+        store_->stage(change, shard_.view());
+        shard_.turn().spend(Turn::change + (store_->staged() - before) * Turn::stored_change);
+    } catch (const std::exception& error) {
+        say_failure(error.what());
+    }
+}
+
+void Catalog::store() {
+    if (store_ == nullptr) return;
+    const auto attempt = [this](auto act) {
+        try {
+            act();
+        } catch (const std::exception& error) {
+            say_failure(error.what());
+        }
+    };
+    if (!failed_) attempt([this] { store_->commit(); });
+    if (failed_) attempt([this] { store_->forget(); });
+}
+
+void Catalog::say_failure(const char* what) noexcept {
+    failed_ = true;
+    try {
+        spdlog::error("the catalog cannot be stored: {}", protocol::printable(what));
+    } catch (const std::bad_alloc&) {  // without a word, then
+    }
+}
+
+void Catalog::take_back() {
+    deciding_.reset();  // it is decided with what the view will be
+    // What came is taken away again, and its places are free. What went stays away until the next start, for
+    // its messages are gone already: the other shards are told so.
+    for (auto change = changes_->rbegin(); change != changes_->rend(); ++change) {
+        if (auto* exchange = std::get_if<change::DeclareExchange>(&*change))
+            back_.push_back(change::DeleteExchange{exchange->vhost, std::move(exchange->name)});
+        if (const auto* queue = std::get_if<change::DeclareQueue>(&*change);
+            queue != nullptr && shard_.view().queue(queue->id) != nullptr) {
+            back_.push_back(change::DeleteQueue{queue->id});
+            free_slots_.push_back(slot_of(queue->id));
+        }
+        if (auto* bound = std::get_if<change::Bind>(&*change))
+            back_.push_back(change::Unbind{bound->vhost, std::move(bound->source),
+                                           std::move(bound->destination), bound->to_queue,
+                                           std::move(bound->routing_key), std::move(bound->arguments)});
+    }
+    std::erase_if(*changes_, [](const Change& change) {
+        return std::holds_alternative<change::DeclareExchange>(change) ||
+               std::holds_alternative<change::DeclareQueue>(change) ||
+               std::holds_alternative<change::Bind>(change);
+    });
+    while (!shard_.apply(back_, taken_back_)) {
+    }
+    back_.clear();
+    taken_back_ = 0;
+    failed_ = false;
+    home_.reset();
+    for (auto& [reply_to, answer] : answers_) answer = {.status = Answer::Status::not_stored};
+}
+
+void Catalog::tell() {
+    if (home_) {
+        home_first_ = true;
+        outstanding_ = 1;
+        untold_ = std::uint64_t{1} << *home_;
+    } else {
+        plan_the_rest();
+    }
+    go_on_telling();
+    if (answering_) answer_all();
+}
+
+void Catalog::plan_the_rest() {
+    untold_ = 0;
+    for (std::size_t other = 0; other < shards_; ++other)
+        if (other != shard_.index() && other != home_) untold_ |= std::uint64_t{1} << other;
+    outstanding_ = static_cast<std::size_t>(std::popcount(untold_));
+    answering_ = outstanding_ == 0;
+}
+
+void Catalog::go_on_telling() {
+    for (; untold_ != 0; untold_ &= untold_ - 1)
+        shard_.tell(static_cast<ShardIndex>(std::countr_zero(untold_)), changes_);
+}
+
+void Catalog::answer_all() {
+    answering_ = true;
+    for (; answered_ != answers_.size(); ++answered_)
+        shard_.reply(answers_[answered_].first, answers_[answered_].second);
+    answers_.clear();
+    answered_ = 0;
+    answering_ = busy_ = false;
+}
+
+void Catalog::applied() {
+    if (--outstanding_ != 0) return;
+    if (std::exchange(home_first_, false)) {
+        plan_the_rest();
+    } else {
+        answering_ = true;
+    }
+}
+
+bool Catalog::has_room_for_queue() const {
+    constexpr std::uint64_t last = UINT64_MAX >> slot_bits;
+    return slots_ - free_slots_.size() < most_queues_ && last_queue_ < last;
+}
+
+bool Catalog::is_full() const {
+    const std::uint64_t most = shard_.settings().held_memory;
+    return most != 0 && shard_.view().octets(shards_) >= most;
+}
+
+QueueId Catalog::new_queue_id(std::uint64_t known) {
+    std::uint32_t slot;
+    if (free_slots_.empty()) {
+        make_room(free_slots_, std::size_t{slots_} + 1);  // for when it is deleted
+        slot = slots_++;
+    } else {
+        slot = free_slots_.back();
+        free_slots_.pop_back();
+    }
+    if (known == 0) known = ++last_queue_;
+    last_queue_ = std::max(last_queue_, known);
+    return QueueId{known << slot_bits | slot};
+}
+
+Catalog::Decision Catalog::decide(request::DeclareExchange& asked) {
+    if (shard_.view().vhost(asked.exchange.vhost).exchange(asked.exchange.name) != nullptr)
+        return {{}, {.status = Answer::Status::exists}};
+    if (!shard_.view().vhost(asked.exchange.vhost).routes.has_room())
+        return {{}, {.status = Answer::Status::no_room}};
+    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+    return {{std::move(asked.exchange)}, {}};
+}
+
+Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
+    const Vhost& vhost = shard_.view().vhost(asked.vhost);
+    const auto index = vhost.routes.find_exchange(asked.name);
+    if (!index) return {};
+    if (asked.if_unused && vhost.routes.bindings_from(*index) != 0)
+        return {{}, {.status = Answer::Status::in_use}};
+    Decision decision{{change::DeleteExchange{asked.vhost, asked.name}}, {}, Cascade(vhost)};
+    decision.cascade->lose_destination({routing::Destination::Kind::exchange, *index});
+    return decision;
+}
+
+Catalog::Decision Catalog::decide(request::DeclareQueue& asked) {
+    const Vhost& vhost = shard_.view().vhost(asked.queue.vhost);
+    if (shard_.view().queue(vhost, asked.queue.name) != nullptr)
+        return {{}, {.status = Answer::Status::exists}};
+    if (!has_room_for_queue()) return {{}, {.status = Answer::Status::no_room}};
+    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+    Decision decision{{std::move(asked.queue)}, {}};
+    std::get<change::DeclareQueue>(decision.changes.front()).id = new_queue_id();
+    return decision;
+}
+
+Catalog::Decision Catalog::decide(request::CloseQueue& asked) {
+    return {{change::CloseQueue{asked.id}}, {}};
+}
+
+Catalog::Decision Catalog::decide(request::ReopenQueue& asked) {
+    return {{change::ReopenQueue{asked.id}}, {}};
+}
+
+Catalog::Decision Catalog::decide(request::DeleteQueue& asked) {
+    const Answer answer{.messages = asked.messages};
+    const QueueInfo* queue = shard_.view().queue(asked.id);
+    if (queue == nullptr) return {{}, answer};
+    Decision decision{{change::DeleteQueue{asked.id}}, answer, Cascade(shard_.view().vhost(queue->vhost))};
+    decision.cascade->lose_destination({routing::Destination::Kind::queue, slot_of(asked.id)});
+    return decision;
+}
+
+Catalog::Decision Catalog::decide(request::Bind& asked) {
+    Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
+    const auto source = vhost.routes.find_exchange(asked.binding.source);
+    if (!source) return {{}, {.status = Answer::Status::no_source}};
+    const auto destination =
+        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+    if (!destination) return {{}, {.status = Answer::Status::no_destination}};
+    if (vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
+                                 protocol::TableView(asked.binding.arguments)))
+        return {};
+    if (!vhost.routes.has_room()) return {{}, {.status = Answer::Status::no_room}};
+    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+    return {{std::move(asked.binding)}, {}};
+}
+
+Catalog::Decision Catalog::decide(request::Unbind& asked) {
+    Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
+    const auto source = vhost.routes.find_exchange(asked.binding.source);
+    const auto destination =
+        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+    if (!source || !destination) return {};
+    if (!vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
+                                  protocol::TableView(asked.binding.arguments)))
+        return {};
+    // A copy, for it is decided again if that takes turns and what is stored before it has to be taken back.
+    Decision decision{{asked.binding}, {}, Cascade(vhost)};
+    decision.cascade->lose_binding(*source);
+    return decision;
+}
+
+void Catalog::add_vhost(ChangeSet& changes, VhostIndex index, const VhostDefinition& vhost) {
+    changes.push_back(change::AddVhost{vhost.name, vhost.default_queue_type});
+    for (const routing::PredeclaredExchange& exchange : routing::predeclared_exchanges)
+        changes.push_back(change::DeclareExchange{.vhost = index,
+                                                  .name = exchange.name,
+                                                  .type = exchange.type,
+                                                  .durable = true,
+                                                  .internal = exchange.internal});
+}
+
+Definitions Catalog::embedded_default() {
+    const auth::PasswordHash guest = auth::PasswordHash::of("guest");
+    Definitions definitions;
+    definitions.vhosts.push_back({"/", "", {}, ""});
+    definitions.users.push_back({.name = "guest",
+                                 .password_hash = guest.base64(),
+                                 .hashing_algorithm = std::string(guest.algorithm()),
+                                 .tags = {"administrator"}});
+    definitions.permissions.push_back({"guest", "/", ".*", ".*", ".*"});
+    return definitions;
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/session/channel.hpp"
+
+#include <fmt/format.h>
+
+#include "broker/session/session.hpp"
+
+namespace trilby::broker {
+
+using protocol::ChannelReply;
+using protocol::ConnectionReply;
+
+namespace {
+/// With its place in the session's table.
+constexpr std::size_t own_octets = sizeof(Channel) + 128;
+}  // namespace
+
+Channel::Channel(Session& session, std::uint16_t number)
+    : session_(session), shard_(session.shard()), number_(number), serial_(shard_.new_serial()) {
+    origins_.resize(1);
+    shard().hold(own_octets);
+}
+
+Channel::~Channel() {
+    for (const auto& origin : origins_) {
+        if (origin == nullptr) continue;
+        leave_queue(*origin);
+        if (origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
+        shard().let_go(origin->octets());
+    }
+    shard().let_go(own_octets);
+}
+
+std::size_t Channel::unfinished() const {
+    return content_.held() + (transaction_ == nullptr ? 0 : transaction_->octets);
+}
+
+Vhost& Channel::vhost() {
+    return session_.vhost();
+}
+
+protocol::Outcome<> Channel::handle(const protocol::Method& method) {
+    if (content_.expected())
+        return fail(ConnectionReply::unexpected_frame,
+                    content_.expect() == Content::Expect::header
+                        ? "expected content header for class 60, got non content header frame instead"
+                        : "expected content body, got non content body frame instead");
+    const auto act = [&](const auto& one) -> Outcome {
+        using M = std::remove_cvref_t<decltype(one)>;
+        namespace p = protocol;
+        if constexpr (std::is_same_v<M, p::basic::Publish>) {
+            const auto names =
+                std::string_view(one.exchange.data() - 1, one.exchange.size() + 2 + one.routing_key.size());
+            content_.begin(names,
+                           static_cast<std::uint8_t>((one.mandatory ? 1 : 0) | (one.immediate ? 2 : 0)));
+            return {};
+        } else if constexpr (std::is_same_v<M, p::basic::Ack>) {
+            return settle_tags(one.delivery_tag, one.multiple, Settlement::acknowledge);
+        } else if constexpr (std::is_same_v<M, p::basic::Nack>) {
+            return settle_tags(one.delivery_tag, one.multiple,
+                               one.requeue ? Settlement::requeue : Settlement::reject);
+        } else if constexpr (std::is_same_v<M, p::basic::Reject>) {
+            return settle_tags(one.delivery_tag, false,
+                               one.requeue ? Settlement::requeue : Settlement::reject);
+        } else if constexpr (std::is_same_v<M, p::basic::Get>) {
+            return basic_get(one);
+        } else if constexpr (std::is_same_v<M, p::basic::Qos>) {
+            return basic_qos(one);
+        } else if constexpr (std::is_same_v<M, p::basic::Consume>) {
+            return basic_consume(one);
+        } else if constexpr (std::is_same_v<M, p::basic::Cancel>) {
+            return basic_cancel(one.consumer_tag, one.nowait, true);
+        } else if constexpr (std::is_same_v<M, p::basic::CancelOk>) {
+            return basic_cancel(one.consumer_tag, true,
+                                false);  // a client's answer to ours; the consumer is gone
+        } else if constexpr (std::is_same_v<M, p::basic::Recover>) {
+            return basic_recover(one.requeue, true);
+        } else if constexpr (std::is_same_v<M, p::basic::RecoverAsync>) {
+            return basic_recover(one.requeue, false);
+        } else if constexpr (std::is_same_v<M, p::queue::Declare>) {
+            return queue_declare(one);
+        } else if constexpr (std::is_same_v<M, p::queue::Bind>) {
+            return queue_bind(one);
+        } else if constexpr (std::is_same_v<M, p::queue::Unbind>) {
+            return queue_unbind(one);
+        } else if constexpr (std::is_same_v<M, p::queue::Purge>) {
+            return queue_purge(one);
+        } else if constexpr (std::is_same_v<M, p::queue::Delete>) {
+            return queue_delete(one);
+        } else if constexpr (std::is_same_v<M, p::exchange::Declare>) {
+            return exchange_declare(one);
+        } else if constexpr (std::is_same_v<M, p::exchange::Delete>) {
+            return exchange_delete(one);
+        } else if constexpr (std::is_same_v<M, p::exchange::Bind>) {
+            return exchange_bind(one);
+        } else if constexpr (std::is_same_v<M, p::exchange::Unbind>) {
+            return exchange_unbind(one);
+        } else if constexpr (std::is_same_v<M, p::channel::Flow>) {
+            return channel_flow(one);
+        } else if constexpr (std::is_same_v<M, p::channel::Close>) {
+            close_by_client();
+            return {};
+        } else if constexpr (std::is_same_v<M, p::confirm::Select>) {
+            return confirm_select(one);
+        } else if constexpr (std::is_same_v<M, p::tx::Select>) {
+            return tx_select();
+        } else if constexpr (std::is_same_v<M, p::tx::Commit>) {
+            return tx_commit();
+        } else if constexpr (std::is_same_v<M, p::tx::Rollback>) {
+            return tx_rollback();
+        } else if constexpr (std::is_same_v<M, p::access::Request>) {
+            session_.send(number_, p::access::RequestOk{.ticket = 1});
+            return {};
+        } else {
+            return fail(ConnectionReply::command_invalid, "unimplemented method");
+        }
+    };
+    return std::visit(act, method);
+}
+
+// ---- Closing.
+
+bool Channel::give_up() {
+    // Every step can be done again, in case one was interrupted.
+    Turn& turn = shard().turn();
+    if (stage_of_end_ == StageOfEnd::none) {
+        stage_of_end_ = StageOfEnd::giving_up;
+        content_.clear();
+        replies_.consuming = false;
+        channel_prefetch_ = 0;  // grants that still come back are nobody's
+    }
+    if (transaction_ != nullptr) {
+        while (transaction_->drop_publish()) {
+            turn.spend(1);
+            if (turn.is_over()) return false;
+        }
+        transaction_.reset();
+    }
+    // Consumers go first, so that what is put back is not handed to them again.
+    while (next_to_cancel_ != origins_.size()) {
+        Origin* const origin = origins_[next_to_cancel_].get();
+        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled) cancel_for_good(*origin);
+        ++next_to_cancel_;
+        turn.spend(Turn::consumer);
+        if (turn.is_over()) return false;
+    }
+    DeliveryTag first = unacknowledged_.first();
+    if (!settle_some(first, unacknowledged_.end() - 1, Settlement::requeue)) return false;
+    stage_of_end_ = StageOfEnd::given_up;
+    return true;
+}
+
+void Channel::cancel_for_good(Origin& origin) {
+    const auto answered = [this, id = origin.id](const Answer&) {
+        if (Origin* const left = shard().find_consumer(id)) drop_if_unused(*left);
+        return Outcome{};
+    };
+    session_.ask(nullptr, {}, answered, [&](ReplyTo to) {
+        shard().ask_queue(origin.home, origin.queue, ask::Cancel{origin.id}, to);
+    });
+    origin.cancelled = true;
+    stop_wanting(origin);
+    tags_.erase(origin.tag);
+}
+
+void Channel::give_up_then(std::function<void()> then) {
+    if (give_up()) {
+        session_.when_answered(std::move(then));
+    } else {
+        session_.go_on_later([this, then = std::move(then)]() mutable { give_up_then(std::move(then)); });
+    }
+}
+
+void Channel::close(ChannelReply code, const std::string& text, protocol::MethodId cause) {
+    session_.say_channel_closed(number_, code, text, cause);
+    state_ = State::closing;
+    give_up_then([this, code, text, cause] {
+        session_.send(number_, protocol::channel::Close{.reply_code = static_cast<std::uint16_t>(code),
+                                                        .reply_text = protocol::reply_text(code, text),
+                                                        .class_id = cause.class_id,
+                                                        .method_id = cause.method_id});
+    });
+}
+
+void Channel::close_by_client() {
+    state_ = State::closing_by_client;
+    confirm();
+    give_up_then([&session = session_, number = number_] {
+        session.send(number, protocol::channel::CloseOk{});
+        session.forget_channel(number);
+    });
+}
+
+// ---- Small methods.
+
+Channel::Outcome Channel::channel_flow(const protocol::channel::Flow& method) {
+    if (!method.active) return fail(ConnectionReply::not_implemented, "active=false");
+    session_.send(number_, protocol::channel::FlowOk{.active = true});
+    return {};
+}
+
+Channel::Outcome Channel::confirm_select(const protocol::confirm::Select& method) {
+    if (mode_ == Mode::transaction)
+        return fail(ChannelReply::precondition_failed, "cannot switch from tx to confirm mode");
+    mode_ = Mode::confirm;
+    if (!method.nowait) session_.send(number_, protocol::confirm::SelectOk{});
+    return {};
+}
+
+void Channel::confirm() {
+    confirm_due_ = false;
+    if (state_ == State::closing) return;
+    if (journal::End* journal = shard().journal();
+        journal != nullptr && stored_to_ > journal->safe_publishes()) {
+        if (published_ > awaited_) shard().confirm_when_safe(session_.id(), number_, serial_, published_);
+        awaited_ = published_;
+    } else {
+        confirmable_ = published_;
+    }
+    if (confirmed_ == confirmable_) return;
+    session_.send(number_, protocol::basic::Ack{.delivery_tag = confirmable_,
+                                                .multiple = confirmable_ - confirmed_ > 1});
+    confirmed_ = confirmable_;
+}
+
+void Channel::confirm_to(DeliveryTag tag) {
+    if (tag <= confirmable_) return;
+    confirmable_ = tag;
+    if (confirm_due_) return;
+    confirm_due_ = true;
+    session_.confirm_at_end_of_turn(*this);
+}
+
+// ---- What checks have in common.
+
+std::unexpected<protocol::Exception> Channel::fail(ChannelReply code, std::string text) {
+    return std::unexpected(protocol::Exception(protocol::ChannelException{code, std::move(text)}));
+}
+std::unexpected<protocol::Exception> Channel::fail(ConnectionReply code, std::string text) {
+    return std::unexpected(protocol::Exception(protocol::ConnectionException{code, std::move(text)}));
+}
+std::unexpected<protocol::Exception> Channel::not_found(std::string_view kind, std::string_view name) {
+    return fail(ChannelReply::not_found, fmt::format("no {} '{}' in vhost '{}'", kind, name, vhost().name));
+}
+std::unexpected<protocol::Exception> Channel::too_much(std::string_view asked, std::string_view what) {
+    return fail(ChannelReply::precondition_failed,
+                fmt::format("{}: {} takes as much memory as it may", asked, what));
+}
+std::unexpected<protocol::Exception> Channel::locked(std::string_view queue) {
+    return fail(
+        ChannelReply::resource_locked,
+        fmt::format(
+            "cannot obtain exclusive access to locked queue '{}' in vhost '{}'. It could be originally "
+            "declared on another connection or the exclusive property value does not match that of the "
+            "original declaration.",
+            queue, vhost().name));
+}
+
+Channel::Outcome Channel::check(auth::Operation operation, bool is_queue, std::string_view name) {
+    const std::string_view resource = !is_queue && name.empty() ? "amq.default" : name;
+    if (shard().view().access().allowed(session_.user(), vhost().name, operation, resource)) return {};
+    return fail(ChannelReply::access_refused,
+                fmt::format("access to {} '{}' in vhost '{}' refused for user '{}'",
+                            is_queue ? "queue" : "exchange", resource, vhost().name, session_.user()));
+}
+
+Channel::Outcome Channel::check_topic(const ExchangeInfo& exchange, auth::Operation operation,
+                                      std::string_view key) {
+    if (exchange.type != routing::ExchangeType::topic ||
+        shard().view().access().topic_allowed(session_.user(), vhost().name, exchange.name, operation, key))
+        return {};
+    return fail(ChannelReply::access_refused,
+                fmt::format("access to topic '{}' in exchange '{}' in vhost '{}' refused for user '{}'", key,
+                            exchange.name, vhost().name, session_.user()));
+}
+
+protocol::Outcome<std::string> Channel::queue_name(std::string_view given) {
+    if (!given.empty()) return std::string(given);
+    if (last_queue_.empty()) return fail(ChannelReply::not_found, "no previously declared queue");
+    return last_queue_;
+}
+
+protocol::Outcome<const QueueInfo*> Channel::usable_queue(std::string_view name) {
+    const QueueInfo* queue = shard().view().queue(vhost(), name);
+    if (queue == nullptr) return not_found("queue", name);
+    if (queue->owner != ConnectionId{} && queue->owner != session_.id()) return locked(name);
+    return queue;
+}
+
+void Channel::ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQuestion question,
+                        std::function<Outcome(const Answer&)> then) {
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_queue(queue, std::move(question), to); });
+}
+
+void Channel::ask_queue_of(const Origin& origin, protocol::MethodId cause, QueueQuestion question,
+                           std::function<Outcome(const Answer&)> then) {
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_queue(origin.home, origin.queue, std::move(question), to); });
+}
+
+void Channel::ask_catalog(protocol::MethodId cause, CatalogRequest request,
+                          std::function<Outcome(const Answer&)> then) {
+    session_.ask(this, cause, std::move(then),
+                 [&](ReplyTo to) { shard().ask_catalog(std::move(request), to); });
+}
+
+void Channel::when_decided(QueueId queue, protocol::MethodId cause, std::function<Outcome()> then) {
+    session_.ask(
+        this, cause, [then = std::move(then)](const Answer&) { return then(); },
+        [&](ReplyTo to) { shard().answer_when_decided(queue, to); });
+}
+
+}  // namespace trilby::broker

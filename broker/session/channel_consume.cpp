@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "broker/arguments/arguments.hpp"
+#include "broker/arguments/resource_name.hpp"
+#include "broker/session/channel.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/direct_reply.hpp"
+#include "protocol/room.hpp"
+
+// basic.qos, consume, cancel and get.
+
+namespace trilby::broker {
+
+using protocol::ChannelReply;
+using protocol::ConnectionReply;
+
+Channel::Outcome Channel::basic_qos(const protocol::basic::Qos& method) {
+    if (method.prefetch_size != 0)
+        return fail(ConnectionReply::not_implemented,
+                    fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
+    const bool was_limited = channel_prefetch_ != 0;
+    if (!method.global) prefetch_ = method.prefetch_count;
+    channel_prefetch_ = method.global ? method.prefetch_count : 0;
+    const bool is_limited = channel_prefetch_ != 0;
+    // Behind what goes out before the limit is put up everywhere, and before what a wider one lets through.
+    if (was_limited || !is_limited) session_.send(number_, protocol::basic::QosOk{});
+    was_limited == is_limited ? distribute_grants() : limit_consumers(0);
+    return {};
+}
+
+Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) {
+    if (method.queue == direct_reply_name) return consume_replies(method);
+    const auto name = queue_name(method.queue);
+    if (!name) return std::unexpected(name.error());
+    if (!method.consumer_tag.empty() && (find_origin(method.consumer_tag) != nullptr ||
+                                         (replies_.consuming && replies_.tag == method.consumer_tag)))
+        return fail(ConnectionReply::not_allowed,
+                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
+    if (auto allowed = check(auth::Operation::read, true, *name); !allowed) return allowed;
+    const auto queue = usable_queue(*name);
+    if (!queue) return std::unexpected(queue.error());
+    const auto type = protocol::TableView((*queue)->arguments).find("x-queue-type");
+    const auto arguments = check_consumer_arguments(
+        method.arguments,
+        type ? queue_type_of(type->as_string().value_or("")).value_or(QueueType::classic)
+             : QueueType::classic,
+        *name, vhost().name);
+    if (!arguments) return fail(ChannelReply::precondition_failed, arguments.error());
+    if (shard().holds_much())
+        return too_much("cannot consume from " + queue_in_vhost(*name, vhost().name), held_by_clients);
+
+    if (!shard().has_room_for_consumer())
+        return fail(ConnectionReply::resource_error, "there is no number left for another consumer");
+    Origin& origin = add_origin(**queue, method.no_ack);
+    origin.tag = method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag);
+    shard().hold(origin.octets());
+    tags_.emplace(origin.tag, &origin);
+    origin.id = shard().add_consumer(origin);
+    origin.head.assign("\1\0\0\0\0\0\0\0\x3c\0\x3c", 11);
+    protocol::store_big_endian(origin.head.data() + 1, number_);
+    origin.head += static_cast<char>(origin.tag.size());
+    origin.head += origin.tag;
+
+    Consumer consumer{.id = origin.id};
+    if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
+    consumer.priority = static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
+    consumer.no_ack = method.no_ack;
+    consumer.granted = channel_prefetch_ != 0;
+    ask_queue(**queue, method.id, ask::Subscribe{consumer, method.exclusive},
+              [this, &origin, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
+                  if (answer.status != Answer::Status::done) {
+                      remove_origin(origin);
+                      if (answer.status == Answer::Status::gone) return not_found("queue", name);
+                      return fail(ChannelReply::access_refused,
+                                  queue_in_vhost(name, vhost().name) + " in exclusive use");
+                  }
+                  origin.home = answer.home;
+                  if (!nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = origin.tag});
+                  // Only now may it be given something.
+                  if (origin.near_queue != nullptr && session_.full())
+                      origin.near_queue->hold(*origin.near_consumer, true);
+                  const bool near = origin.home == shard().index();
+                  shard().open_window(origin,
+                                      near ? Consumer::unlimited : shard().settings().consumer_window);
+                  return {};
+              });
+    return {};
+}
+
+Channel::Outcome Channel::basic_cancel(std::string_view tag, bool nowait, bool reply) {
+    const auto answer = [this, tag = std::string(tag), silent = nowait || !reply] {
+        if (!silent) session_.send(number_, protocol::basic::CancelOk{.consumer_tag = tag});
+        return Outcome{};
+    };
+    if (replies_.consuming && replies_.tag == tag) {
+        replies_.consuming = false;
+        return answer();
+    }
+    Origin* origin = find_origin(tag);
+    if (origin == nullptr) return answer();
+    ask_queue_of(*origin, protocol::basic::Cancel::id, ask::Cancel{origin->id},
+                 [this, origin, answer](const Answer&) {
+                     const Outcome answered = answer();
+                     end_consumer(*origin);  // its share of the channel's limit goes to others
+                     return answered;
+                 });
+    return {};
+}
+
+void Channel::queue_gone(Origin& origin) {
+    if (origin.cancelled || origin.lost) return;
+    origin.lost = true;
+    // While a question is open the reply to it goes first: a channel that deletes its queue gets delete-ok,
+    // then this.
+    session_.when_answered([&session = session_, number = number_, id = origin.id] {
+        Channel* channel = session.find_channel(number);
+        if (channel != nullptr && channel->takes_deliveries()) channel->tell_cancelled(id);
+    });
+}
+
+void Channel::tell_cancelled(ConsumerId id) {
+    Origin* const origin = shard().find_consumer(id);
+    if (origin == nullptr || origin->channel != this || origin->cancelled) return;
+    if (session_.peer_takes_cancels())
+        session_.send(number_, protocol::basic::Cancel{.consumer_tag = origin->tag, .nowait = true});
+    end_consumer(*origin);
+}
+
+void Channel::end_consumer(Origin& origin) {
+    origin.cancelled = true;
+    granted_ -= static_cast<std::uint32_t>(std::exchange(origin.granted, 0));
+    stop_wanting(origin);
+    tags_.erase(origin.tag);
+    drop_if_unused(origin);
+    distribute_grants();
+}
+
+Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
+    const auto name = queue_name(method.queue);
+    if (!name) return std::unexpected(name.error());
+    if (auto allowed = check(auth::Operation::read, true, *name); !allowed) return allowed;
+    const auto queue = usable_queue(*name);
+    if (!queue) return std::unexpected(queue.error());
+    const QueueId id = (*queue)->id;
+    ask_queue(**queue, method.id, ask::Get{method.no_ack},
+              [this, id, name = *name, no_ack = method.no_ack](const Answer& answer) -> Outcome {
+                  if (answer.status == Answer::Status::gone) return not_found("queue", name);
+                  if (answer.status == Answer::Status::empty) {
+                      session_.send(number_, protocol::basic::GetEmpty{});
+                      return {};
+                  }
+                  DeliveryTag tag = 0;
+                  if (no_ack) {
+                      tag = unacknowledged_.skip();
+                  } else {
+                      tag = number_get(id, answer);
+                  }
+                  write_get_ok(tag, answer);
+                  return {};
+              });
+    return {};
+}
+
+// ---- Origins.
+
+Origin& Channel::add_origin(const QueueInfo& queue, bool no_ack) {
+    auto origin = std::make_unique<Origin>();
+    origin->channel = this;
+    origin->queue = queue.id;
+    origin->home = queue.home;
+    origin->no_ack = no_ack;
+    if (free_origins_.empty()) {
+        origin->index = static_cast<std::uint32_t>(origins_.size());
+        make_room(free_origins_, origins_.size() + 1);  // for when it goes
+        origins_.emplace_back();
+    } else {
+        origin->index = free_origins_.back();
+        free_origins_.pop_back();
+    }
+    Origin& added = *origin;
+    origins_[added.index] = std::move(origin);
+    return added;
+}
+
+Origin* Channel::find_origin(std::string_view tag) {
+    const auto found = tags_.find(tag);
+    return found == tags_.end() ? nullptr : found->second;
+}
+
+Origin& Channel::origin_of_gets(QueueId queue, ShardIndex home) {
+    const auto found = gets_.find(queue);
+    if (found != gets_.end()) return *found->second;
+    const auto place = gets_.emplace(queue, nullptr).first;
+    Undo none([&] { gets_.erase(place); });
+    place->second = &add_origin({.id = queue, .home = home}, false);
+    none.keep();
+    return *place->second;
+}
+
+void Channel::remove_origin(Origin& origin) {
+    const std::uint32_t index = origin.index;
+    if (origin.id == ConsumerId{}) {
+        gets_.erase(origin.queue);
+    } else {
+        shard().remove_consumer(origin.id);
+        if (!origin.cancelled) tags_.erase(origin.tag);  // else its tag may be another's by now
+    }
+    leave_queue(origin);
+    shard().let_go(origin.octets());
+    granted_ -= static_cast<std::uint32_t>(origin.granted);
+    stop_wanting(origin);
+    origins_[index].reset();
+    free_origins_.push_back(index);
+}
+
+void Channel::leave_queue(Origin& origin) {
+    // A queue that exists has been told; one that is being deleted gets to its consumers one by one.
+    if (origin.near_queue != nullptr && origin.near_queue->stopped()) origin.near_queue->cancel(origin.id);
+}
+
+void Channel::drop_if_unused(Origin& origin) {
+    if (origin.unacknowledged == 0 && (origin.cancelled || origin.id == ConsumerId{})) remove_origin(origin);
+}
+
+// ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged
+// never exceed it.
+
+void Channel::limit_consumers(std::size_t next) {
+    while (next != origins_.size()) {
+        Origin* const origin = origins_[next++].get();
+        if (origin == nullptr || origin->id == ConsumerId{} || origin->cancelled) continue;
+        granted_ -= static_cast<std::uint32_t>(std::exchange(origin->granted, 0));
+        stop_wanting(*origin);
+        shard().limit_by_grants(*origin, channel_prefetch_ != 0);
+        shard().turn().spend(Turn::limited_consumer);
+        if (shard().turn().is_over()) break;
+    }
+    if (next != origins_.size()) return session_.go_on_later([this, next] { limit_consumers(next); });
+    if (channel_prefetch_ != 0) session_.send(number_, protocol::basic::QosOk{});
+    distribute_grants();
+}
+
+void Channel::wants_grant(Origin& origin) {
+    if (!takes_deliveries() || origin.cancelled || channel_prefetch_ == 0) return;
+    if (!origin.wants_grant) {
+        origin.wish = wanting_.insert(wanting_.end(), &origin);
+        origin.wants_grant = true;
+    }
+    distribute_grants();
+}
+
+void Channel::stop_wanting(Origin& origin) {
+    if (std::exchange(origin.wants_grant, false)) wanting_.erase(origin.wish);
+}
+
+void Channel::grant_returned(Origin& origin, std::int64_t messages) {
+    // Grants of before a change of the limit are not counted any more.
+    const std::int64_t counted = std::min(messages, origin.granted);
+    origin.granted -= counted;
+    granted_ -= static_cast<std::uint32_t>(counted);
+    distribute_grants();
+}
+
+void Channel::distribute_grants() {
+    // A grant to a near queue is used while this runs, what it could not use comes back, and it may ask
+    // again: the loop sees all that. If each began another loop, they would go as deep as there are
+    // consumers.
+    if (std::exchange(distributing_, true)) return;
+    const Undo distributed([&] { distributing_ = false; });
+    while (channel_prefetch_ != 0 && !wanting_.empty()) {
+        const std::size_t used = unacknowledged_.size() - got_ + granted_;
+        if (used >= channel_prefetch_) break;
+        const std::size_t share = std::max<std::size_t>(1, (channel_prefetch_ - used) / wanting_.size());
+        Origin& origin = *wanting_.front();
+        stop_wanting(origin);
+        origin.granted += static_cast<std::int64_t>(share);
+        granted_ += static_cast<std::uint32_t>(share);
+        shard().grant(origin, static_cast<std::uint32_t>(share));
+    }
+}
+
+}  // namespace trilby::broker

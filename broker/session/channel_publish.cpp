@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+
+#include <fmt/format.h>
+
+#include "broker/message/property_checks.hpp"
+#include "broker/session/channel.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/direct_reply.hpp"
+#include "protocol/erlang_text.hpp"
+
+// basic.publish: checks, route, queues, confirm. The order of the checks is RabbitMQ's.
+
+namespace trilby::broker {
+
+using protocol::ChannelReply;
+using protocol::ConnectionReply;
+
+namespace {
+
+constexpr std::uint8_t mandatory = 1;
+constexpr std::uint8_t immediate = 2;
+/// Routes to more queues than this are asked of the table each time, which has a cache of its own.
+constexpr std::size_t remembered_queues = 16;
+
+/// The error, with the method to blame.
+std::unexpected<protocol::Exception> of_publish(protocol::Exception exception) {
+    std::visit([](auto& one) { one.cause = protocol::basic::Publish::id; }, exception);
+    return std::unexpected(std::move(exception));
+}
+
+}  // namespace
+
+inline bool Channel::takes(std::uint8_t flags, std::uint32_t body_size) {
+    return (flags & immediate) == 0 && body_size <= shard().settings().max_message_size;
+}
+
+protocol::Outcome<> Channel::content_header(std::string_view payload) {
+    const auto unexpected = [](std::string text, bool stray) {
+        return std::unexpected(protocol::Exception(
+            protocol::ConnectionException{ConnectionReply::unexpected_frame, std::move(text),
+                                          stray ? protocol::MethodId{} : protocol::basic::Publish::id}));
+    };
+    if (content_.expect() == Content::Expect::nothing)
+        return unexpected("expected method frame, got non method frame instead", true);
+    if (content_.expect() == Content::Expect::body)
+        return unexpected("expected content body, got non content body frame instead", false);
+    const auto header = protocol::decode_content_header(payload);
+    if (header && header->class_id != 60)
+        return unexpected(fmt::format("expected content header for class 60, got one for class {} instead",
+                                      header->class_id),
+                          false);
+    if (!header || header->weight != 0 || header->properties.size() < 2)
+        return unexpected("expected content header for class 60, got non content header frame instead",
+                          false);
+    constexpr std::uint64_t hard_limit = std::uint64_t{512} << 20;
+    if (header->body_size > hard_limit)
+        return fail(ConnectionReply::frame_error,
+                    fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
+                                hard_limit));
+    const auto body_size = static_cast<std::uint32_t>(header->body_size);
+    if (!takes(content_.flags(), body_size))
+        return of_publish(std::move(refuse(content_.flags(), body_size).error()));
+    if (shard().alarm().raised()) session_.block();
+    content_.header(payload, body_size);
+    return content_.expected() ? Outcome{} : content_complete();
+}
+
+protocol::Outcome<> Channel::content_body(std::string_view part) {
+    const auto unexpected = [](std::string text, protocol::MethodId cause) {
+        return std::unexpected(protocol::Exception(
+            protocol::ConnectionException{ConnectionReply::unexpected_frame, std::move(text), cause}));
+    };
+    if (content_.expect() == Content::Expect::nothing)
+        return unexpected("expected method frame, got non method frame instead", {});
+    if (content_.expect() == Content::Expect::header)
+        return unexpected("expected content header for class 60, got non content header frame instead",
+                          protocol::basic::Publish::id);
+    if (part.size() > content_.body_left())
+        return std::unexpected(protocol::Exception(protocol::ConnectionException{
+            ConnectionReply::frame_error, "content body frame exceeds remaining content size",
+            protocol::basic::Publish::id}));
+    const std::size_t held = content_.held();
+    content_.body(part);
+    // What grows is copied, so a small frame may take megabytes.
+    shard().taken(content_.held() - held);
+    if (!content_.expected()) return content_complete();
+    // The rest would come in above the watermark.
+    if (shard().alarm().raised()) session_.block();
+    return {};
+}
+
+protocol::Outcome<> Channel::content_complete() {
+    Outcome outcome = publish(content_.publication(), content_.flags());
+    content_.clear();
+    return outcome ? Outcome{} : of_publish(std::move(outcome.error()));
+}
+
+std::unexpected<protocol::Exception> Channel::refuse(std::uint8_t flags, std::uint32_t body_size) {
+    if ((flags & immediate) != 0) return fail(ConnectionReply::not_implemented, "immediate=true");
+    return fail(ChannelReply::precondition_failed,
+                fmt::format("message size {} is larger than configured max size {}", body_size,
+                            shard().settings().max_message_size));
+}
+
+protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_t flags) {
+    session_.count_publish();
+    if (!takes(flags, publication.body_size)) return refuse(flags, publication.body_size);
+    if (last_route_.generation == shard().view().generation() && last_route_.names == publication.names &&
+        plain_properties(publication.properties())) {
+        if (!send_to(publication, flags, {last_route_.queues, {}})) publish_when_decided(publication, flags);
+        return {};
+    }
+    return publish_checked(publication, flags);
+}
+
+void Channel::publish_when_decided(const Publication& publication, std::uint8_t flags) {
+    // The session reads nothing more until then, so this stays the channel's next publish.
+    const auto message = keep(publication);
+    when_decided(undecided_, protocol::basic::Publish::id, [this, message, flags] {
+        return is_closing() || !takes_deliveries() ? Outcome{} : publish(message->publication(), flags);
+    });
+}
+
+std::shared_ptr<Message> Channel::keep(const Publication& publication) {
+    MessagePool& pool = shard().messages();
+    Arrival arrival(publication, pool);
+    return {arrival.keep(), [&pool](Message* message) { pool.release(message); }};
+}
+
+protocol::Outcome<const Channel::LastExchange*> Channel::check_exchange(std::string_view name) {
+    const View& view = shard().view();
+    if (last_exchange_.generation == view.generation() && last_exchange_.name == name) return &last_exchange_;
+    if (auto allowed = check(auth::Operation::write, false, name); !allowed)
+        return std::unexpected(allowed.error());
+    LastExchange found{.generation = view.generation(), .name = std::string(name)};
+    if (!name.empty()) {
+        const auto index = vhost().routes.find_exchange(name);
+        if (!index) return not_found("exchange", name);
+        const ExchangeInfo& exchange = vhost().exchanges[*index];
+        if (exchange.internal)
+            return fail(
+                ChannelReply::access_refused,
+                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", name, vhost().name));
+        found.index = *index;
+        found.topic = exchange.type == routing::ExchangeType::topic;
+    }
+    last_exchange_ = std::move(found);
+    return &last_exchange_;
+}
+
+Channel::Outcome Channel::publish_checked(const Publication& publication, std::uint8_t flags) {
+    const auto exchange = check_exchange(publication.exchange());
+    if (!exchange) return std::unexpected(exchange.error());
+    if ((*exchange)->topic)
+        if (auto allowed = check_topic(vhost().exchanges[(*exchange)->index], auth::Operation::write,
+                                       publication.routing_key());
+            !allowed)
+            return allowed;
+    if (plain_properties(publication.properties())) {
+        if (!route(publication, flags, {}, {})) publish_when_decided(publication, flags);
+        return {};
+    }
+    const auto properties = protocol::decode_properties(publication.properties());
+    if (!properties)
+        return fail(
+            ConnectionReply::frame_error,
+            fmt::format("cannot decode {}", protocol::erlang_octets(publication.properties().substr(0, 64))));
+    if (properties->reply_to == direct_reply_name && !replies_.consuming)
+        return fail(ChannelReply::precondition_failed, "fast reply consumer does not exist");
+    if (properties->user_id && *properties->user_id != session_.user()) {
+        const auth::User* user = shard().view().access().find_user(session_.user());
+        if (user == nullptr || !user->has_tag("impersonator"))
+            return fail(ChannelReply::precondition_failed,
+                        fmt::format("user_id property set to '{}' but authenticated user was '{}'",
+                                    *properties->user_id, session_.user()));
+    }
+    if (properties->expiration)
+        if (auto text = invalid_expiration(*properties->expiration))
+            return fail(ChannelReply::precondition_failed, *std::move(text));
+    const protocol::TableView headers = properties->headers.value_or(protocol::TableView{});
+    const auto [cc, bcc] = headers.find("CC", "BCC");
+    std::vector<std::string_view> keys;
+    if (cc)
+        if (auto added = add_keys(keys, "CC", *cc); !added) return added;
+    if (bcc)
+        if (auto added = add_keys(keys, "BCC", *bcc); !added) return added;
+    if ((*exchange)->topic)
+        for (const std::string_view key : keys)
+            if (auto allowed =
+                    check_topic(vhost().exchanges[(*exchange)->index], auth::Operation::write, key);
+                !allowed)
+                return allowed;
+
+    const bool rewritten = properties->reply_to == direct_reply_name || bcc.has_value();
+    if (!rewritten) {
+        if (!route(publication, flags, headers, keys)) publish_when_decided(publication, flags);
+        return {};
+    }
+    // The broker changes the message itself: a name for the reply, no blind copies.
+    protocol::Properties changed = *properties;
+    std::string reply_to;
+    if (properties->reply_to == direct_reply_name) {
+        reply_to = ReplyAddress{session_.id(), number_, replies_.secret}.name();
+        changed.reply_to = reply_to;
+    }
+    std::string kept;
+    if (properties->headers) {
+        kept = without_header(headers, "BCC");
+        changed.headers = protocol::TableView(kept);
+    }
+    Content content;
+    content.begin(publication.names, flags);
+    std::string header(12, '\0');
+    protocol::store_big_endian(header.data(), std::uint16_t{60});
+    protocol::store_big_endian(header.data() + 4, std::uint64_t{publication.body_size});
+    header += protocol::encode_properties(changed);
+    content.header(header, publication.body_size);
+    if (publication.body_size != 0) content.body(publication.body());
+    if (!route(content.publication(), flags, headers, keys)) publish_when_decided(publication, flags);
+    return {};
+}
+
+Channel::Outcome Channel::add_keys(std::vector<std::string_view>& keys, std::string_view header,
+                                   const protocol::ValueView& value) {
+    const auto list = value.as_array();
+    if (!list)
+        return fail(ChannelReply::precondition_failed,
+                    fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", header,
+                                protocol::type_word(value.type)));
+    for (const protocol::ValueView& key : *list)
+        if (key.type == 'S' && key.bytes.size() <= 255) keys.push_back(key.bytes);
+    return {};
+}
+
+bool Channel::route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
+                    std::span<const std::string_view> more_keys) {
+    const std::string_view key = publication.routing_key();
+    const bool by_default = last_exchange_.name.empty();
+    routing::Table& routes = vhost().routes;
+    if (more_keys.empty()) {
+        const auto address = by_default ? ReplyAddress::parse(key) : std::nullopt;
+        if (address) return send_to(publication, flags, {{}, {&*address, 1}});
+        const auto queues =
+            by_default ? routes.route_default(key) : routes.route(last_exchange_.index, key, headers.raw());
+        shard().turn().spend(routes.take_steps() / Turn::route_steps);
+        if ((by_default || routes.routed_by_keys()) && queues.size() <= remembered_queues) {
+            last_route_.generation = shard().view().generation();
+            last_route_.names.assign(publication.names);
+            last_route_.queues.assign(queues.begin(), queues.end());
+        }
+        return send_to(publication, flags, {queues, {}});
+    }
+    std::vector<std::string_view> keys{key};
+    keys.insert(keys.end(), more_keys.begin(), more_keys.end());
+    const auto found =
+        by_default ? routes.route_default(keys) : routes.route(last_exchange_.index, keys, headers.raw());
+    shard().turn().spend(keys.size() + routes.take_steps() / Turn::route_steps);
+    // What is sent may change the table.
+    const std::vector<routing::QueueIndex> queues(found.begin(), found.end());
+    std::vector<ReplyAddress> replies;
+    if (by_default) {
+        std::sort(keys.begin(), keys.end());
+        keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+        for (const std::string_view one : keys)
+            if (const auto address = ReplyAddress::parse(one)) replies.push_back(*address);
+    }
+    return send_to(publication, flags, {queues, replies});
+}
+
+bool Channel::send_to(const Publication& publication, std::uint8_t flags, const Route& route) {
+    shard().turn().spend(1 + route.queues.size() + route.replies.size());
+    const View& view = shard().view();
+    if (mode_ == Mode::transaction) {
+        keep_for_commit(publication, flags, route);
+        return true;
+    }
+    if (view.closed_queues() != 0)
+        for (const routing::QueueIndex queue : route.queues)
+            if (view.queue(queue).closed) {
+                undecided_ = view.queue(queue).id;
+                return false;
+            }
+    if (!route.queues.empty()) {
+        const bool persistent = shard().journal() != nullptr && is_persistent(publication.properties());
+        Arrival arrival(publication, shard().messages(), persistent ? store(publication, route.queues) : 0);
+        if (route.queues.size() == 1 && arrival.stored() == 0) {  // as most do: there is nothing to undo
+            if (!shard().enqueue(view.queue(route.queues.front()), arrival)) session_.wait_for_room();
+        } else if (!send_to_queues(arrival, route)) {
+            return true;
+        }
+    }
+    if (route.queues.empty() || !route.replies.empty())
+        if (!send_to_others(publication, flags, route)) return true;
+    count_publish();
+    return true;
+}
+
+bool Channel::send_to_others(const Publication& publication, std::uint8_t flags, const Route& route) {
+    if ((flags & mandatory) != 0 && route.queues.empty()) {
+        if (!route.replies.empty()) {
+            const auto message = keep(publication);
+            send_mandatory_replies(message, route.replies, [this, message](bool delivered) {
+                if (!delivered) return_unroutable(message->publication());
+                count_publish();
+            });
+            return false;
+        }
+        return_unroutable(publication);
+    }
+    if (!route.replies.empty()) send_replies(publication, route.replies);
+    return true;
+}
+
+void Channel::keep_for_commit(const Publication& publication, std::uint8_t flags, const Route& route) {
+    const View& view = shard().view();
+    Arrival arrival(publication, shard().messages());
+    transaction_->octets += arrival.weight() + route.queues.size() * sizeof(QueueId);
+    Transaction::Publish publish{.message = arrival.borrow(),
+                                 .mandatory = (flags & mandatory) != 0,
+                                 .persistent = is_persistent(publication.properties()),
+                                 .queues = {},
+                                 .replies = {route.replies.begin(), route.replies.end()}};
+    for (const routing::QueueIndex queue : route.queues) publish.queues.push_back(view.queue(queue).id);
+    transaction_->publishes.push_back(std::move(publish));
+    arrival.keep();  // the transaction's reference
+}
+
+void Channel::confirm_at_end_of_turn() {
+    confirm_due_ = true;
+    session_.confirm_at_end_of_turn(*this);
+}
+
+std::uint64_t Channel::store(const Publication& publication, std::span<const routing::QueueIndex> queues) {
+    if (queues.size() == 1)
+        if (const Queue* const near = shard().view().queue(queues.front()).near;
+            near != nullptr && near->settles_at_once())
+            return 0;
+    std::array<journal::StoredQueue, 64> few;
+    std::vector<journal::StoredQueue> many;
+    if (queues.size() > few.size()) many.resize(queues.size());
+    const std::span<journal::StoredQueue> durable = many.empty() ? std::span(few) : std::span(many);
+    std::size_t count = 0;
+    for (const routing::QueueIndex place : queues)
+        if (const QueueInfo& queue = shard().view().queue(place); queue.durable)
+            durable[count++] = stored_id(queue.id);
+    if (count == 0) return 0;
+    shard().journal()->make_room(count);  // to take it back if a queue cannot have it
+    const std::uint64_t id = shard().journal()->publish(durable.first(count), publication);
+    stored_to_ = shard().journal()->publish_position();
+    return id;
+}
+
+}  // namespace trilby::broker

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <memory>
+
+#include <spdlog/spdlog.h>
+
+#include "broker/session/channel.hpp"
+#include "broker/session/session.hpp"
+#include "broker/shard/shard.hpp"
+#include "protocol/room.hpp"
+
+// What other shards, and whoever is outside of them, say to this one.
+
+namespace trilby::broker {
+
+namespace {
+constexpr std::size_t much_unfinished = std::size_t{1} << 20;
+}  // namespace
+
+void Shard::receive(const Mail& mail) {
+    try {
+        mail.kind == Mail::Kind::enqueue ? receive_enqueue(mail) : receive_other(mail);
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const std::exception& error) {
+        if (mail.kind == Mail::Kind::enqueue) messages_.release(mail.message());
+        could_not_receive(mail, error.what());
+    }
+}
+
+void Shard::receive_enqueue(const Mail& mail) {
+    if (Queue* queue = near_queue(mail.queue)) {
+        Arrival arrival(mail.message(), messages_);
+        queue->publish(arrival);
+        bodies_.added_while_behind();  // its publisher sees `behind_`; nobody here has to pause for it
+    } else if (mail.message()->stored != 0) {  // deleted meanwhile
+        journal_->settle(stored_id(mail.queue), mail.message()->stored);
+    }
+    messages_.release(mail.message());
+}
+
+void Shard::could_not_receive(const Mail& mail, const char* what) noexcept {
+    if (Origin* origin = consumers_.find(mail.consumer)) return fail(origin->channel->session(), what);
+    // A queue could not go on; it does so when it hears of its consumers or publishers again.
+    spdlog::error("shard {}: {}", index_, what);
+}
+
+void Shard::fail(Session& session, const char* what) noexcept {
+    session.fail(what);
+}
+
+void Shard::receive_other(const Mail& mail) {
+    switch (mail.kind) {
+        case Mail::Kind::enqueue: break;
+        case Mail::Kind::settle:
+            if (Queue* queue = near_queue(mail.queue))
+                queue->settle(mail.consumer, mail.number, mail.count, mail.settlement);
+            break;
+        case Mail::Kind::window:
+            if (Queue* queue = near_queue(mail.queue))
+                queue->open_window(mail.consumer, static_cast<std::int64_t>(mail.number));
+            break;
+        case Mail::Kind::grant:
+            if (Queue* queue = near_queue(mail.queue)) queue->grant(mail.consumer, mail.count);
+            break;
+        case Mail::Kind::limit:
+            if (Queue* queue = near_queue(mail.queue)) queue->limit_by_grants(mail.consumer, mail.flag);
+            break;
+        case Mail::Kind::deliver: receive_delivery(mail); break;
+        case Mail::Kind::wants_grant:
+            if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->wants_grant(*origin);
+            break;
+        case Mail::Kind::returned_grant:
+            if (Origin* origin = consumers_.find(mail.consumer))
+                origin->channel->grant_returned(*origin, mail.count);
+            break;
+        case Mail::Kind::letter: {
+            open_guarded(*mail.letter());
+            delete mail.letter();
+            break;
+        }
+    }
+}
+
+void Shard::receive_delivery(const Mail& mail) {
+    Origin* origin = consumers_.find(mail.consumer);
+    if (origin != nullptr && origin->channel->takes_deliveries()) {
+        Arrival arrival(mail.message(), messages_);
+        origin->channel->deliver(*origin, arrival, mail.number, mail.flag);
+        guard(origin->channel->session(), [&] {
+            origin->channel->owe_window(*origin, static_cast<std::int64_t>(mail.message()->weight()));
+        });
+    } else if (origin == nullptr || !origin->no_ack) {
+        // It was under way when its consumer went: back to its place.
+        const QueueInfo* const queue = view_.queue(mail.queue);
+        const Origin gone{
+            .id = mail.consumer, .queue = mail.queue, .home = queue == nullptr ? index_ : queue->home};
+        settle(gone, mail.number, 1, Settlement::requeue);
+    }
+    messages_.release(mail.message());
+}
+
+void Shard::open(Letter& letter) {
+    std::visit([this](auto& one) { open_one(one); }, letter);
+}
+
+void Shard::open_guarded(Letter& letter) {
+    try {
+        open(letter);
+    } catch (const std::exception& error) {
+        could_not_open(letter, error);
+    }
+}
+
+void Shard::could_not_open(Letter& letter, const std::exception& error) {
+    spdlog::error("shard {}: {}", index_, error.what());
+    const auto refuse = [&](ReplyTo to) {
+        letter = letter::Unanswered{to, {.status = Answer::Status::failed}};
+        open(letter);
+    };
+    if (const auto* to_queue = std::get_if<letter::ToQueue>(&letter)) {
+        refuse(to_queue->reply_to);
+    } else if (const auto* to_catalog = std::get_if<letter::ToCatalog>(&letter);
+               to_catalog != nullptr && can_be_refused(to_catalog->request)) {
+        refuse(to_catalog->reply_to);
+    } else if (const auto* find = std::get_if<letter::FindDirectReply>(&letter)) {
+        refuse(find->reply_to);
+    } else if (const auto* gone = std::get_if<letter::QueueGone>(&letter)) {
+        if (Origin* origin = consumers_.find(gone->consumer)) fail(origin->channel->session(), error.what());
+    } else if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+        throw std::bad_alloc();  // it cannot be refused, and goes on where it was
+    }
+}
+
+void Shard::open_one(letter::ToQueue& letter) {
+    answer_question(letter.queue, letter.question, letter.reply_to);
+}
+
+void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to) {
+    if (const auto closing = closings_.find(id);
+        closing != closings_.end() && !std::holds_alternative<ask::Cancel>(question)) {
+        closing->second.waiting.push_back({id, std::move(question), reply_to});
+        return;
+    }
+    Queue* queue = near_queue(id);
+    if (const QueueInfo* info = queue == nullptr ? view_.queue(id) : nullptr;
+        info != nullptr && info->home != index_)
+        return ask_queue(*info, std::move(question), reply_to);  // it moved while this was under way
+    Answer answer{.home = index_};
+    if (auto* purge = std::get_if<ask::Purge>(&question);
+        purge != nullptr && (purge->begun || (queue != nullptr && !queue->stopped()))) {
+        if (queue != nullptr && !queue->stopped() && !this->purge(*queue, *purge))
+            return send_letter(index_, letter::ToQueue{id, *purge, reply_to});
+        answer.messages = static_cast<std::uint32_t>(std::min<std::uint64_t>(purge->gone, UINT32_MAX));
+    } else if (queue == nullptr || queue->stopped()) {
+        answer.status = Answer::Status::gone;
+    } else if (const auto* get = std::get_if<ask::Get>(&question)) {
+        if (const auto got = queue->get()) {
+            Undo not_told([&] { queue->take_back(*got); });
+            reply(reply_to, {.redelivered = got->redelivered,
+                             .home = index_,
+                             .messages = queue->ready(),
+                             .message = got->message,
+                             .entry = got->entry});
+            not_told.keep();
+            return queue->told(*got, get->no_ack);
+        } else if (got.error() == Queue::Nothing::not_yet && !stopping_) {
+            gets_waiting_for_disk_.push_back({id, question, reply_to});
+            return;
+        } else {
+            answer.status = Answer::Status::empty;
+        }
+    } else if (auto* subscribe = std::get_if<ask::Subscribe>(&question)) {
+        Consumer& consumer = subscribe->consumer;
+        const bool near = shard_of(consumer.id) == index_;
+        if (!near && queue->may_move() && !stopping_)
+            return begin_move(*queue, {id, std::move(question), reply_to});
+        consumer.near = near ? consumers_.find(consumer.id) : nullptr;
+        if (near && consumer.near == nullptr) {
+            answer.status = Answer::Status::gone;
+        } else if (queue->subscribe(consumer, subscribe->exclusive) == Queue::Subscribe::in_exclusive_use) {
+            answer.status = Answer::Status::in_exclusive_use;
+        }
+    } else if (const auto* cancel = std::get_if<ask::Cancel>(&question)) {
+        if (!queue->cancel(cancel->consumer)) answer.status = Answer::Status::gone;
+    } else if (const auto* remove = std::get_if<ask::Delete>(&question)) {
+        return begin_end(*queue, *remove, reply_to);
+    } else {
+        answer.messages = queue->ready();
+        answer.consumers = queue->consumers();
+    }
+    reply(reply_to, answer);
+}
+
+bool Shard::purge(Queue& queue, ask::Purge& asked) {
+    if (!std::exchange(asked.begun, true)) asked.end = queue.end();
+    return queue.purge(asked.end, asked.gone);
+}
+
+void Shard::open_one(letter::ToCatalog& letter) {
+    catalog_->submit(std::move(letter.request), letter.reply_to);
+}
+
+void Shard::open_one(letter::Reply& letter) {
+    if (Session* session = sessions_.find(letter.to.connection))
+        guard(*session, [&] { session->on_answer(letter.to.question, letter.answer); });
+    if (letter.answer.message != nullptr) messages_.release(letter.answer.message);
+}
+
+void Shard::open_one(letter::Unanswered& letter) {
+    reply(letter.to, letter.answer);
+}
+
+void Shard::open_one(letter::Apply& letter) {
+    if (apply(*letter.changes, letter.applied)) {
+        send_letter(0, letter::Applied{});
+    } else {
+        own_letters_.emplace_back(std::move(letter));
+    }
+}
+
+void Shard::open_one(letter::Applied&) {
+    catalog_->applied();
+}
+
+void Shard::open_one(letter::QueueGone& letter) {
+    if (Origin* origin = consumers_.find(letter.consumer)) origin->channel->queue_gone(*origin);
+}
+
+void Shard::open_one(letter::Adopt& letter) {
+    loop_->adopt(letter.socket);
+}
+
+void Shard::open_one(letter::DirectReply& letter) {
+    Session* const session = sessions_.find(letter.address.connection);
+    Channel* const channel = session == nullptr ? nullptr : session->find_channel(letter.address.channel);
+    if (channel != nullptr && letter.message != nullptr)
+        guard(*session, [&] {
+            letter.delivered = channel->deliver_direct_reply(letter.address.secret, *letter.message);
+        });
+    if (letter.message != nullptr) messages_.release(std::exchange(letter.message, nullptr));
+    reply(letter.reply_to, {.status = letter.delivered ? Answer::Status::done : Answer::Status::gone});
+}
+
+void Shard::open_one(letter::FindDirectReply& letter) {
+    Session* const session = sessions_.find(letter.address.connection);
+    Channel* const channel = session == nullptr ? nullptr : session->find_channel(letter.address.channel);
+    const bool found = channel != nullptr && channel->consumes_replies(letter.address.secret);
+    reply(letter.reply_to, {.status = found ? Answer::Status::done : Answer::Status::gone});
+}
+
+void Shard::open_one(letter::Alarm& letter) {
+    alarm_ = letter;
+    sessions_.each([this](Session& session) { guard(session, [&] { session.alarm_changed(); }); });
+}
+
+void Shard::open_one(letter::Reload& letter) {
+    live_settings_ = std::move(letter.live);
+}
+
+void Shard::open_one(letter::DropUnfinished& letter) {
+    std::uint64_t together = 0;
+    sessions_.each([&](Session& session) { together += session.unfinished(); });
+    if (together < letter.worth) return;
+    // Few that hold much, or the larger ones of many: at least half of it goes.
+    const std::size_t least =
+        std::min(much_unfinished, static_cast<std::size_t>(together) / (2 * sessions_.size()));
+    sessions_.each([&](Session& session) { guard(session, [&] { session.drop_unfinished(least); }); });
+}
+
+void Shard::open_one(letter::Stop& letter) {
+    stopping_ = true;
+    ask_again_from_disk();
+    if (letter.journal_failed || (journal_ != nullptr && journal_->out_of_space())) {
+        // Nothing more will be safe, or nobody can tell when; what was not safe was not promised.
+        for (; !commits_.empty(); commits_.pop_front())
+            reply(commits_.front().reply_to, {.status = Answer::Status::gone});
+    }
+    sessions_.each([&](Session& session) { guard(session, [&] { session.stop(letter.journal_failed); }); });
+    loop_->stopping();
+}
+
+}  // namespace trilby::broker

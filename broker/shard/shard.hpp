@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/login_throttle.hpp"
+#include "broker/asking/turn.hpp"
+#include "broker/catalog/catalog.hpp"
+#include "broker/catalog/view.hpp"
+#include "broker/ids/slot_table.hpp"
+#include "broker/journal/journal.hpp"
+#include "broker/message/arrival.hpp"
+#include "broker/message/output.hpp"
+#include "broker/message/pool.hpp"
+#include "broker/queue/queue.hpp"
+#include "broker/shard/direct_reply.hpp"
+#include "broker/shard/mail.hpp"
+#include "broker/shard/mailbox.hpp"
+#include "broker/shard/origin.hpp"
+#include "broker/shard/settings.hpp"
+#include "broker/shard/watermarks.hpp"
+#include "broker/storage/bodies.hpp"
+
+namespace trilby::broker {
+
+class Session;
+
+using Road = Mailbox<Mail>;
+
+/// What the loop that runs a shard does for it: sleeping, sockets. The shard itself knows neither.
+class ShardLoop {
+  public:
+    /// Any thread: the shard may be asleep and has mail, or room on a road that it waits for.
+    virtual void wake() = 0;
+    /// A session has something new to be written, to be read again, or is done.
+    virtual void touched(Session& session) = 0;
+    /// A socket accepted elsewhere is to be served here; the loop owns it from now on.
+    virtual void adopt(int socket) = 0;
+    /// The broker stops: sessions have been told; the loop ends when the last one is gone.
+    virtual void stopping() = 0;
+
+  protected:
+    ~ShardLoop() = default;
+};
+
+/// One shard: its sessions, its queues, its view, its message pool, and its ends of the roads to the other
+/// shards. Everything is for its one thread; other shards are told, never touched. It has no socket, no clock
+/// and no thread of its own, so that a test can run several in one thread (tests/component).
+///
+/// A queue near (on this shard) is called, one far is sent mail; whoever speaks to a queue calls the same
+/// function.
+class Shard {
+  public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    Shard(ShardIndex index, const Settings& settings, std::size_t shards);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    /// Before the threads start: all shards of the broker in order, this one among them.
+    void connect(const std::vector<Shard*>& shards);
+    void set_loop(ShardLoop& loop) { loop_ = &loop; }
+    /// After the threads have ended: gives up queues, messages and mail. For every shard, before the first is
+    /// destroyed, for messages and roads are shared.
+    void clear();
+
+    ShardIndex index() const { return index_; }
+    const Settings& settings() const { return settings_; }
+    const LiveSettings& live_settings() const { return *live_settings_; }
+    const View& view() const { return view_; }
+    View& view() { return view_; }
+    MessagePool& messages() { return messages_; }
+    ChunkPool& chunks() { return chunks_; }
+    /// Null: nothing is stored.
+    journal::End* journal() { return journal_; }
+    /// Before the threads start.
+    void keep_in(journal::End& journal) {
+        journal_ = &journal;
+        bodies_.read_from(journal);
+    }
+    /// Before the threads start. `passed` is told, by this shard's thread, what it found to be passed before
+    /// anybody told it; it takes a letter::Alarm to end that again.
+    void watch(const Watermarks& watermarks, std::function<void(letter::Alarm)> passed);
+    /// So many octets more were received in this turn, or taken for what is not complete yet.
+    void taken(std::size_t octets) { taken_ += octets; }
+    /// The messages that wait in the queues here.
+    Bodies& bodies() { return bodies_; }
+    /// A message that the journal held when the broker started, for a queue that lives here.
+    void restore(QueueId queue, std::uint64_t stored, bool redelivered);
+    /// Only shard 0 has one.
+    Catalog* catalog() { return catalog_.get(); }
+    /// As of the start of this turn.
+    Time now() const { return now_; }
+    void set_now(Time now) {
+        now_ = now;
+        seconds_ = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+    }
+    /// The same in whole seconds: each delivery that awaits its acknowledgement notes them.
+    std::int64_t seconds() const { return seconds_; }
+
+    // ---- Turns.
+
+    Turn& turn() { return turn_; }
+    /// Calls Session::turn_came in a later turn, fairly among those that wait.
+    void wait_for_turn(ConnectionId session) { line_.push_back(session); }
+
+    // ---- Sessions.
+
+    ConnectionId add_session(Session& session);
+    void remove_session(ConnectionId id);
+    std::size_t sessions() const { return sessions_.size(); }
+    /// Of connections here, wherever their queues live.
+    std::size_t consumers() const { return consumers_.size(); }
+    /// Of who connects to this shard: connections that come together come to one.
+    auth::LoginThrottle& logins() { return logins_; }
+    /// It has output, or wants to be looked at before the turn ends.
+    void touch(Session& session);
+    const letter::Alarm& alarm() const { return alarm_; }
+    bool stopping() const { return stopping_; }
+    /// A publisher that met a full road: `Session::room_made` is called when there is room again.
+    void wait_for_room(ConnectionId session) { waiting_for_room_.push_back(session); }
+    /// Calls Channel::confirm_to when the disk has the publishes that were handed over so far.
+    void confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
+                           DeliveryTag tag);
+    /// Answers when the disk has the settles up to that position.
+    void answer_when_safe(std::uint64_t position, ReplyTo reply_to) {
+        commits_.push_back({position, reply_to});
+    }
+    /// A number that no channel of this shard had before.
+    std::uint64_t new_serial() { return ++last_serial_; }
+
+    // ---- Queues, near and far.
+
+    /// False: the road to a far queue is full, or the disk does not keep up with what waits in the queues of
+    /// its shard; the message is on its way all the same, but the publisher has to pause.
+    bool enqueue(const QueueInfo& queue, Arrival& arrival) {
+        if (queue.near != nullptr) {
+            queue.near->publish(arrival);
+            return !bodies_.added_while_behind();
+        }
+        return enqueue_far(queue, arrival);
+    }
+    void settle(const Origin& origin, EntryNumber first, std::uint32_t count, Settlement settlement);
+    void open_window(const Origin& origin, std::int64_t octets);
+    void grant(const Origin& origin, std::uint32_t messages);
+    void limit_by_grants(const Origin& origin, bool granted);
+    /// Answered by Session::on_answer, never before this returns.
+    void ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to);
+    void ask_queue(ShardIndex home, QueueId queue, QueueQuestion question, ReplyTo reply_to);
+    void ask_catalog(CatalogRequest request, ReplyTo reply_to);
+    /// A queue that lives here, whatever is in it: an exclusive one of a connection that ends, or an
+    /// auto-delete one that has lost its last consumer. Answered when no view has it any more.
+    void end_queue(QueueId queue, ReplyTo reply_to = {});
+    /// The view says that the queue is closed: answered when this view has it back or has dropped it.
+    void answer_when_decided(QueueId queue, ReplyTo reply_to) { undecided_.push_back({queue, reply_to}); }
+
+    /// Octets of channels and consumers of the connections here.
+    void hold(std::size_t octets) { held_ += octets; }
+    void let_go(std::size_t octets) { held_ -= octets; }
+    /// Do they take as much memory as they may? None is added then.
+    bool holds_much() const {
+        return settings_.held_memory != 0 && held_ >= settings_.held_memory / shards_.size();
+    }
+
+    /// Throws std::length_error when there is no room.
+    ConsumerId add_consumer(Origin& origin) { return consumers_.insert(&origin); }
+    bool has_room_for_consumer() const { return !consumers_.full(); }
+    /// Of a connection here; null if it is gone.
+    Origin* find_consumer(ConsumerId id) const { return consumers_.find(id); }
+    void remove_consumer(ConsumerId id) { consumers_.take(id); }
+
+    /// To whoever consumes amq.rabbitmq.reply-to under that name; dropped if nobody does, or reads. Answered
+    /// with `done` or `gone`. False: the road there is full; the reply is on its way all the same, but the
+    /// publisher has to pause.
+    bool direct_reply(const ReplyAddress& address, Arrival& arrival, ReplyTo reply_to = {});
+    void find_direct_reply(const ReplyAddress& address, ReplyTo reply_to);
+
+    // ---- What queues and the catalog of this shard say.
+
+    /// To one whose connection lives on another shard.
+    void deliver(ConsumerId consumer, QueueId queue, Arrival& arrival, EntryNumber entry, bool redelivered);
+    /// Calls Queue::look_again when the disk has more.
+    void wait_for_disk(QueueId queue) { waiting_for_disk_.push_back(queue); }
+    /// Calls Queue::try_again of those that lack memory, in the next turn.
+    void try_queues_again() { queues_lack_memory_ = true; }
+    void ask_grant(Consumer& consumer);
+    void return_grant(Consumer& consumer, std::int64_t messages);
+    void consumer_lost_queue(Consumer& consumer);
+    void reply(ReplyTo to, const Answer& answer);
+    void tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes);
+    /// To this shard's own view, with the queues that come and go by it: those from `applied` on, which
+    /// counts them, as far as this turn goes; true: all, and nothing of it is left to be tidied. Nothing else
+    /// may be applied before. Throws std::bad_alloc with nothing changed but what was counted.
+    bool apply(std::span<const Change> changes, std::size_t& applied);
+    /// Before the threads start.
+    void apply(const ChangeSet& changes) {
+        std::size_t applied = 0;
+        while (!apply(changes, applied)) {
+        }
+    }
+
+    // ---- The loop's side of a turn.
+
+    /// Handles what other shards sent and what this one left for itself; true if there was something.
+    /// `limits`, by shard and for its own letters under its own index, are for tests that decide what arrives
+    /// when; none: the usual ones.
+    bool take_mail(std::span<const std::size_t> limits = {});
+    /// Shows the others what was sent in this turn, wakes who sleeps, gives memory back, resumes who waited
+    /// for room.
+    void end_turn();
+    /// Is there something to do that came without a wake-up? To be asked after `asleep` was set.
+    bool has_mail() const;
+    /// The loop's: true while it may sleep; set by it, taken by who wakes it.
+    std::atomic<bool>& asleep() { return asleep_; }
+    void wake_if_asleep();
+
+    /// A letter from outside the shards (the listener, the watch on memory, a signal), to this or another
+    /// one.
+    void send_to(ShardIndex shard, Letter letter) { send_letter(shard, std::move(letter)); }
+
+    template <class F>
+    void each_session(F visit) {
+        sessions_.each(visit);
+    }
+    template <class F>
+    void each_queue(F visit) {
+        for (const auto& queue : queues_)
+            if (queue != nullptr) visit(*queue);
+    }
+
+  private:
+    Queue* near_queue(QueueId id) const {
+        const std::uint32_t slot = slot_of(id);
+        if (slot >= queues_.size() || queues_[slot] == nullptr || queues_[slot]->id() != id) return nullptr;
+        return queues_[slot].get();
+    }
+    Road& road_to(ShardIndex shard) { return *outgoing_[shard]; }
+    void send(ShardIndex shard, const Mail& mail, std::uint64_t octets = 0);
+    /// `octets`: of a message that it carries.
+    void send_letter(ShardIndex shard, Letter letter, std::uint64_t octets = 0);
+    /// Throws std::bad_alloc when memory is lacking: it is to be received again.
+    void receive(const Mail& mail);
+    void receive_enqueue(const Mail& mail);
+    void receive_other(const Mail& mail);
+    void receive_delivery(const Mail& mail);
+    void open(Letter& letter);
+    /// Whoever the letter is about is told what could not be done, or closed. Throws std::bad_alloc when that
+    /// is too much as well: what is left to do is the letter then, to be opened again.
+    void open_guarded(Letter& letter);
+    void could_not_open(Letter& letter, const std::exception& error);
+    void try_lacking_queues();
+    void could_not_receive(const Mail& mail, const char* what) noexcept;
+    /// What cannot be done for a session ends that session.
+    template <class Act>
+    void guard(Session& session, Act act) noexcept {
+        try {
+            act();
+        } catch (const std::exception& error) {
+            fail(session, error.what());
+        }
+    }
+    void fail(Session& session, const char* what) noexcept;
+    /// May those go on that met a full road, a full journal or a disk that was behind?
+    bool room_again() const;
+    bool enqueue_far(const QueueInfo& queue, Arrival& arrival);
+    bool purge(Queue& queue, ask::Purge& asked);
+    void answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to);
+    bool go_on_in_line();
+    bool open_own_letters(std::size_t most);
+    void apply_one(const Change& change);
+    bool tidy();
+    bool look_at_journal();
+    bool look_at_disk();
+    void ask_again_from_disk();
+    // shard_queue_ends.cpp
+    void begin_end(Queue& queue, ask::Delete asked, ReplyTo reply_to);
+    void decide_end(QueueId id);
+    /// With those for which something is due. True: there were some.
+    bool go_on_with_closings();
+    void go_on_with_closing(QueueId id);
+    bool answer_decided();
+    /// No view has it any more: what is left in it goes, and the memory of it.
+    void put_away(std::unique_ptr<Queue>& queue);
+    bool clear_ended();
+    // shard_queue_moves.cpp
+    void begin_move(Queue& queue, letter::ToQueue subscribe);
+    void hand_over(QueueId id);
+    void open_again(QueueId id);
+    void answer_what_waited(QueueId id);
+    void look_at_watermarks();
+    /// Octets that clients made this shard take so far, or a good part of them: it grows with what the broker
+    /// holds, and is what looks at the watermarks are counted by.
+    std::uint64_t taken() const { return taken_ + bodies_.taken(); }
+
+    void open_one(letter::ToQueue&);
+    void open_one(letter::ToCatalog&);
+    void open_one(letter::Reply&);
+    void open_one(letter::Unanswered&);
+    void open_one(letter::Apply&);
+    void open_one(letter::Applied&);
+    void open_one(letter::Closed&);
+    void open_one(letter::MoveQueue&);
+    void open_one(letter::QueueMoved&);
+    void open_one(letter::QueueGone&);
+    void open_one(letter::Adopt&);
+    void open_one(letter::DirectReply&);
+    void open_one(letter::FindDirectReply&);
+    void open_one(letter::Alarm&);
+    void open_one(letter::Reload&);
+    void open_one(letter::DropUnfinished&);
+    void open_one(letter::Stop&);
+
+    const ShardIndex index_;
+    const Settings& settings_;
+    std::shared_ptr<const LiveSettings> live_settings_;
+    ShardLoop* loop_ = nullptr;
+    Time now_{};
+    std::int64_t seconds_ = 0;
+    Turn turn_;
+    std::deque<ConnectionId> line_;  // sessions that have more to be parsed
+    MessagePool messages_;
+    Bodies bodies_;
+    ChunkPool chunks_;
+    View view_;
+    std::unique_ptr<Catalog> catalog_;
+    auth::LoginThrottle logins_;
+    SlotTable<ConnectionId, Session*> sessions_;
+    SlotTable<ConsumerId, Origin*> consumers_;
+    std::vector<std::unique_ptr<Queue>> queues_;  // by slot of the id; those that live here
+
+    std::vector<Shard*> shards_;
+    std::vector<std::unique_ptr<Road>> outgoing_;  // by shard; none to itself
+    std::vector<Road*> incoming_;
+    std::deque<Letter> own_letters_;
+    std::vector<ConnectionId> waiting_for_room_;
+    journal::End* journal_ = nullptr;
+    struct WaitingConfirm {
+        std::uint64_t position;
+        ConnectionId session;
+        std::uint16_t channel;
+        std::uint64_t serial;
+        DeliveryTag tag;
+    };
+    std::deque<WaitingConfirm> confirms_;  // by position
+    struct WaitingCommit {
+        std::uint64_t position;
+        ReplyTo reply_to;
+    };
+    std::deque<WaitingCommit> commits_;  // by position
+    /// What a queue's home knows of it while it is closed.
+    struct Closing {
+        enum class What : std::uint8_t { end, leave, arrive } what;
+        ShardIndex to{};                          // of one that leaves
+        ask::Delete asked{};                      // of one that ends
+        ReplyTo reply_to{};                       // likewise
+        std::size_t open_views;                   // shards that may still send to it, or to its old home
+        std::list<letter::ToQueue> waiting = {};  // what was asked meanwhile
+        // How far that has come, for memory may be lacking at each step.
+        std::uint64_t untold = 0;                  // of one that arrives: a bit for each shard
+        std::optional<Answer::Status> decision{};  // of one that ends; done: it goes
+        bool catalog_told = false;
+    };
+    std::unordered_map<QueueId, Closing> closings_;
+    struct Undecided {
+        QueueId queue;
+        ReplyTo reply_to;
+    };
+    std::list<QueueId> closings_due_;  // those for which something is to be done
+    std::vector<Undecided> undecided_;
+    bool some_decided_ = false;     // perhaps
+    std::unique_ptr<Queue> ended_;  // and those behind it
+    std::vector<QueueId> waiting_for_disk_;
+    bool queues_lack_memory_ = false;
+    bool disk_undone_ = false;  // for what it has brought memory was lacking
+    std::deque<letter::ToQueue> gets_waiting_for_disk_;
+    std::uint64_t last_serial_ = 0;
+    std::uint64_t held_ = 0;
+    letter::Alarm alarm_;
+    const Watermarks* watermarks_ = nullptr;
+    std::function<void(letter::Alarm)> passed_;
+    std::uint64_t taken_ = 0;
+    std::uint64_t next_look_ = UINT64_MAX;  // at the watermarks, in octets taken
+    bool stopping_ = false;
+    alignas(64) std::atomic<bool> asleep_{false};
+    alignas(64) std::atomic<bool> behind_{false};  // Bodies::is_behind, for the others: seldom written
+};
+
+}  // namespace trilby::broker
