@@ -21,6 +21,8 @@ class Turn {
     static constexpr std::uint64_t settled = 8;       // with that, in channel and queue
     static constexpr std::uint64_t spilled_message = 8;  // … and a step for every 512 octets
     static constexpr std::uint64_t route_steps = 4;      // looks at a node or a binding, for one step
+    static constexpr std::uint64_t octets_grown =
+        256;  // of a content, for one step: new to memory, and copied
     static constexpr std::uint64_t letter = 4;
     static constexpr std::uint64_t consumer = 8;          // that goes
     static constexpr std::uint64_t limited_consumer = 4;  // its grants begin or end

@@ -82,8 +82,10 @@ protocol::Outcome<> Channel::content_body(std::string_view part) {
             protocol::basic::Publish::id}));
     const std::size_t held = content_.held();
     content_.body(part);
-    // What grows is copied, so a small frame may take megabytes.
-    shard().taken(content_.held() - held);
+    // What grows is copied, so a small frame may take megabytes, and a good part of a turn.
+    const std::size_t grown = content_.held() - held;
+    shard().taken(grown);
+    shard().turn().spend(grown / Turn::octets_grown);
     if (!content_.expected()) return content_complete();
     // The rest would come in above the watermark.
     if (shard().alarm().raised()) session_.block();

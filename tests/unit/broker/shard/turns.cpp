@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -52,4 +53,33 @@ TEST_CASE("a turn counts what publishes cause: whoever causes much is read on in
     CHECK(turns > 5);
     CHECK(client.session->wants_input());
     broker.settle();
+}
+
+TEST_CASE("a turn counts what bodies take as they grow, so that the watermark is looked at in between") {
+    constexpr std::uint16_t channels = 8;
+    constexpr std::uint32_t size = std::uint32_t{64} << 20, part = 100'000;
+    OneShard broker;
+    Client client(broker);
+    client.log_in();
+    std::string head, parts;
+    for (std::uint16_t number = 1; number <= channels; ++number) {
+        if (number != 1) client.send(number, channel::Open{});
+        append_method(head, number, basic::Publish{.routing_key = "nobody"});
+        append_content_header(head, number, size, std::string_view("\0\0", 2));
+        char frame[frame_head_size];
+        write_frame_head(frame, {static_cast<std::uint8_t>(FrameType::body), number, part});
+        parts.append(frame, sizeof frame).append(part, 'x').append(1, frame_end);
+    }
+    client.send(head);
+    // They all grow together, each to twice its size: 800 KB come and up to 16 MiB are taken.
+    std::size_t most = 0;
+    for (int round = 0; round < 40; ++round) {
+        broker.shard.take_mail();  // a new turn
+        const std::size_t before = client.session->unfinished();
+        client.session->on_bytes(std::string(client.session->tail()) + parts);
+        most = std::max(most, client.session->unfinished() - before);
+        broker.settle();
+    }
+    CHECK(client.session->unfinished() > 40 * channels * part);
+    CHECK(most < Turn::octets_grown * broker.settings.turn_steps * 3 / 2);
 }
