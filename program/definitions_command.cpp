@@ -10,13 +10,13 @@
 
 #include <fmt/format.h>
 
+#include "broker/catalog/import.hpp"
 #include "broker/catalog/store.hpp"
 #include "broker/definitions/import.hpp"
 #include "broker/definitions/unserved.hpp"
 #include "broker/server/data_directory.hpp"
 #include "broker/server/pairing.hpp"
 #include "broker/server/private_file.hpp"
-#include "broker/shard/shard.hpp"
 #include "program/command_line.hpp"
 
 namespace trilby::broker {
@@ -52,10 +52,8 @@ void import_definitions(const Configuration& configuration, const std::filesyste
     Definitions all = store.load();
     const auto report = import_document(all, json, {.vhost = vhost, .durable_only = true});
     if (!report) throw std::runtime_error(fmt::format("{}: {}", file.string(), report.error()));
-    const Settings settings;
-    Shard shard(0, settings, 1);
-    shard.catalog()->store_in(store);
-    if (const auto changes = shard.catalog()->import(all); !changes)
+    QueueNumbers numbers(store.last_queue_id());
+    if (const auto changes = import_all(all, numbers, 1); !changes)
         throw std::runtime_error(fmt::format("{}: {}", file.string(), changes.error()));
     store.add(all);
 

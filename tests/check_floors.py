@@ -40,12 +40,6 @@ OURS = {
 }
 FOLDERS = ("protocol", "json", "routing", "auth", "client", "broker", "program", "tests", "bench")
 
-# These still point up, and are to be cut.
-UP = {
-    ("broker/queue", "broker/shard"), ("broker/queue", "broker/session"), ("broker/catalog", "broker/shard"),
-    ("broker/shard", "broker/session"), ("broker/net", "broker/server"),
-}
-
 # Outside headers that would give a pure folder a socket, a clock, a thread, a log or a file. arpa/inet.h makes text of
 # addresses and addresses of text.
 SOCKETS = r"boost/asio|asio|sys/socket|sys/epoll|netinet/|netdb|openssl/ssl"
@@ -65,8 +59,7 @@ def folder_of(path):
 def may_include(folder, header):
     target = folder_of(header)
     names = OURS[folder]
-    return (target == folder or target in names or target.split("/")[0] in names or header in names
-            or (folder, target) in UP)
+    return (target == folder or target in names or target.split("/")[0] in names or header in names)
 
 
 class Arrows:
@@ -95,7 +88,7 @@ class Arrows:
                 return "no such header"
             if not may_include(folder, header):
                 return f"{folder}/ may not use it"
-            if folder_of(header) != folder and (folder, folder_of(header)) not in UP:
+            if folder_of(header) != folder:
                 self.between[folder].add(folder_of(header))
         elif quote == '"':
             return "name it from the root of the tree, as in \"protocol/frame.hpp\""

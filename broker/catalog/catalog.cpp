@@ -8,10 +8,8 @@
 #include <spdlog/spdlog.h>
 
 #include "broker/catalog/store.hpp"
-#include "broker/shard/shard.hpp"
 #include "protocol/quoted.hpp"
 #include "protocol/room.hpp"
-#include "routing/predeclared_exchanges.hpp"
 
 namespace trilby::broker {
 
@@ -36,7 +34,7 @@ void Catalog::submit(CatalogRequest&& request, ReplyTo reply_to) {
 
 void Catalog::store_in(CatalogStore& store) {
     store_ = &store;
-    last_queue_ = store.last_queue_id();
+    numbers_.begin_behind(store.last_queue_id());
 }
 
 bool Catalog::work() {
@@ -55,7 +53,7 @@ bool Catalog::work() {
             busy_ = true;
             tell();
         }
-        if (shard_.turn().is_over()) break;
+        if (home_.turn.is_over()) break;
     }
     return some;
 }
@@ -65,7 +63,7 @@ bool Catalog::gather() {
         changes_ = std::make_shared<ChangeSet>();
         answers_.reserve(most_together);  // what was carried out is answered
         carried_out_ = applied_ = 0;
-        home_.reset();
+        new_home_.reset();
         under_way_ = true;
     }
     bool more = !stored_;  // else it is told as it was stored
@@ -82,7 +80,7 @@ bool Catalog::gather() {
             }
             break;
         }
-        more = answers_.size() != most_together && !shard_.turn().is_over();
+        more = answers_.size() != most_together && !home_.turn.is_over();
     }
     if (stored_ && !carry_out()) return false;
     under_way_ = false;
@@ -92,16 +90,16 @@ bool Catalog::gather() {
 Catalog::Decided Catalog::decide_next() {
     Pending& next = pending_.front();
     if (const auto* asked = std::get_if<request::DeclareQueue>(&next.request);
-        asked != nullptr && asked->queue.home != shard_.index()) {
+        asked != nullptr && asked->queue.home != home_.shard) {
         // One home is told first, so the queues of another one wait for the next time.
-        if (home_ && *home_ != asked->queue.home) return Decided::not_with_these;
-        home_ = asked->queue.home;
+        if (new_home_ && *new_home_ != asked->queue.home) return Decided::not_with_these;
+        new_home_ = asked->queue.home;
     }
-    shard_.turn().spend(Turn::change);
+    home_.turn.spend(Turn::change);
     Answer answer{.status = Answer::Status::failed};
     try {
         if (!deciding_) deciding_.emplace(decide(next));
-        if (deciding_->cascade && !deciding_->cascade->go_on(deciding_->changes, shard_.turn()))
+        if (deciding_->cascade && !deciding_->cascade->go_on(deciding_->changes, home_.turn))
             return Decided::not_in_this_turn;
         // What is stored in several turns is stored alone.
         if (deciding_->changes.size() > most_together && !answers_.empty()) return Decided::not_with_these;
@@ -131,10 +129,9 @@ bool Catalog::take(Decision& decision) {
     if (decision.staged == 0) prepare(changes);
     while (decision.staged != changes.size()) {
         stage(changes[decision.staged++]);
-        if (answers_.empty() && decision.staged != changes.size() && shard_.turn().is_over()) return false;
+        if (answers_.empty() && decision.staged != changes.size() && home_.turn.is_over()) return false;
     }
-    if (const auto* queue = std::get_if<change::DeleteQueue>(&changes.front()))
-        free_slots_.push_back(slot_of(queue->id));
+    if (const auto* queue = std::get_if<change::DeleteQueue>(&changes.front())) numbers_.give_back(queue->id);
     if (changes_->empty()) {
         changes_->swap(changes);
     } else {
@@ -146,7 +143,7 @@ bool Catalog::take(Decision& decision) {
 void Catalog::prepare(const ChangeSet& changes) {
     Undo unused([&] {
         if (const auto* queue = std::get_if<change::DeclareQueue>(&changes.front()))
-            free_slots_.push_back(slot_of(queue->id));
+            numbers_.give_back(queue->id);
     });
     if (!changes_->empty()) make_room(*changes_, changes_->size() + changes.size());
     // What comes may be too much for the view, and may have to be taken back. What goes is known to the view
@@ -154,7 +151,7 @@ void Catalog::prepare(const ChangeSet& changes) {
     if (!takes_away(changes.front())) {
         make_room(back_, changes_->size() + changes.size());
         std::size_t applied = 0;
-        shard_.apply(changes, applied);  // all of it: there is nothing to be tidied after it
+        home_.audience.apply(changes, applied);  // all of it: there is nothing to be tidied after it
         carried_out_ += changes.size();
     }
     unused.keep();
@@ -162,7 +159,7 @@ void Catalog::prepare(const ChangeSet& changes) {
 
 bool Catalog::carry_out() {
     const std::span<const Change> changes = std::span(*changes_).subspan(carried_out_);
-    if (!shard_.apply(changes, applied_)) return false;
+    if (!home_.audience.apply(changes, applied_)) return false;
     carried_out_ += changes.size();
     applied_ = 0;
     return true;
@@ -172,8 +169,8 @@ void Catalog::stage(const Change& change) {
     if (store_ == nullptr || failed_) return;
     try {
         const std::uint64_t before = store_->staged();
-        store_->stage(change, shard_.view());
-        shard_.turn().spend(Turn::change + (store_->staged() - before) * Turn::stored_change);
+        store_->stage(change, home_.view);
+        home_.turn.spend(Turn::change + (store_->staged() - before) * Turn::stored_change);
     } catch (const std::exception& error) {
         say_failure(error.what());
     }
@@ -208,9 +205,9 @@ void Catalog::take_back() {
         if (auto* exchange = std::get_if<change::DeclareExchange>(&*change))
             back_.push_back(change::DeleteExchange{exchange->vhost, std::move(exchange->name)});
         if (const auto* queue = std::get_if<change::DeclareQueue>(&*change);
-            queue != nullptr && shard_.view().queue(queue->id) != nullptr) {
+            queue != nullptr && home_.view.queue(queue->id) != nullptr) {
             back_.push_back(change::DeleteQueue{queue->id});
-            free_slots_.push_back(slot_of(queue->id));
+            numbers_.give_back(queue->id);
         }
         if (auto* bound = std::get_if<change::Bind>(&*change))
             back_.push_back(change::Unbind{bound->vhost, std::move(bound->source),
@@ -222,20 +219,20 @@ void Catalog::take_back() {
                std::holds_alternative<change::DeclareQueue>(change) ||
                std::holds_alternative<change::Bind>(change);
     });
-    while (!shard_.apply(back_, taken_back_)) {
+    while (!home_.audience.apply(back_, taken_back_)) {
     }
     back_.clear();
     taken_back_ = 0;
     failed_ = false;
-    home_.reset();
+    new_home_.reset();
     for (auto& [reply_to, answer] : answers_) answer = {.status = Answer::Status::not_stored};
 }
 
 void Catalog::tell() {
-    if (home_) {
+    if (new_home_) {
         home_first_ = true;
         outstanding_ = 1;
-        untold_ = std::uint64_t{1} << *home_;
+        untold_ = std::uint64_t{1} << *new_home_;
     } else {
         plan_the_rest();
     }
@@ -245,21 +242,21 @@ void Catalog::tell() {
 
 void Catalog::plan_the_rest() {
     untold_ = 0;
-    for (std::size_t other = 0; other < shards_; ++other)
-        if (other != shard_.index() && other != home_) untold_ |= std::uint64_t{1} << other;
+    for (std::size_t other = 0; other < home_.shards; ++other)
+        if (other != home_.shard && other != new_home_) untold_ |= std::uint64_t{1} << other;
     outstanding_ = static_cast<std::size_t>(std::popcount(untold_));
     answering_ = outstanding_ == 0;
 }
 
 void Catalog::go_on_telling() {
     for (; untold_ != 0; untold_ &= untold_ - 1)
-        shard_.tell(static_cast<ShardIndex>(std::countr_zero(untold_)), changes_);
+        home_.audience.tell(static_cast<ShardIndex>(std::countr_zero(untold_)), changes_);
 }
 
 void Catalog::answer_all() {
     answering_ = true;
     for (; answered_ != answers_.size(); ++answered_)
-        shard_.reply(answers_[answered_].first, answers_[answered_].second);
+        home_.audience.reply(answers_[answered_].first, answers_[answered_].second);
     answers_.clear();
     answered_ = 0;
     answering_ = busy_ = false;
@@ -274,41 +271,22 @@ void Catalog::applied() {
     }
 }
 
-bool Catalog::has_room_for_queue() const {
-    constexpr std::uint64_t last = UINT64_MAX >> slot_bits;
-    return slots_ - free_slots_.size() < most_queues_ && last_queue_ < last;
-}
-
 bool Catalog::is_full() const {
-    const std::uint64_t most = shard_.settings().held_memory;
-    return most != 0 && shard_.view().octets(shards_) >= most;
-}
-
-QueueId Catalog::new_queue_id(std::uint64_t known) {
-    std::uint32_t slot;
-    if (free_slots_.empty()) {
-        make_room(free_slots_, std::size_t{slots_} + 1);  // for when it is deleted
-        slot = slots_++;
-    } else {
-        slot = free_slots_.back();
-        free_slots_.pop_back();
-    }
-    if (known == 0) known = ++last_queue_;
-    last_queue_ = std::max(last_queue_, known);
-    return QueueId{known << slot_bits | slot};
+    const std::uint64_t most = home_.held_memory;
+    return most != 0 && home_.view.octets(home_.shards) >= most;
 }
 
 Catalog::Decision Catalog::decide(request::DeclareExchange& asked) {
-    if (shard_.view().vhost(asked.exchange.vhost).exchange(asked.exchange.name) != nullptr)
+    if (home_.view.vhost(asked.exchange.vhost).exchange(asked.exchange.name) != nullptr)
         return {{}, {.status = Answer::Status::exists}};
-    if (!shard_.view().vhost(asked.exchange.vhost).routes.has_room())
+    if (!home_.view.vhost(asked.exchange.vhost).routes.has_room())
         return {{}, {.status = Answer::Status::no_room}};
     if (is_full()) return {{}, {.status = Answer::Status::too_much}};
     return {{std::move(asked.exchange)}, {}};
 }
 
 Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
-    const Vhost& vhost = shard_.view().vhost(asked.vhost);
+    const Vhost& vhost = home_.view.vhost(asked.vhost);
     const auto index = vhost.routes.find_exchange(asked.name);
     if (!index) return {};
     if (asked.if_unused && vhost.routes.bindings_from(*index) != 0)
@@ -319,13 +297,12 @@ Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
 }
 
 Catalog::Decision Catalog::decide(request::DeclareQueue& asked) {
-    const Vhost& vhost = shard_.view().vhost(asked.queue.vhost);
-    if (shard_.view().queue(vhost, asked.queue.name) != nullptr)
-        return {{}, {.status = Answer::Status::exists}};
-    if (!has_room_for_queue()) return {{}, {.status = Answer::Status::no_room}};
+    const Vhost& vhost = home_.view.vhost(asked.queue.vhost);
+    if (home_.view.queue(vhost, asked.queue.name) != nullptr) return {{}, {.status = Answer::Status::exists}};
+    if (!numbers_.has_room()) return {{}, {.status = Answer::Status::no_room}};
     if (is_full()) return {{}, {.status = Answer::Status::too_much}};
     Decision decision{{std::move(asked.queue)}, {}};
-    std::get<change::DeclareQueue>(decision.changes.front()).id = new_queue_id();
+    std::get<change::DeclareQueue>(decision.changes.front()).id = numbers_.take();
     return decision;
 }
 
@@ -339,19 +316,19 @@ Catalog::Decision Catalog::decide(request::ReopenQueue& asked) {
 
 Catalog::Decision Catalog::decide(request::DeleteQueue& asked) {
     const Answer answer{.messages = asked.messages};
-    const QueueInfo* queue = shard_.view().queue(asked.id);
+    const QueueInfo* queue = home_.view.queue(asked.id);
     if (queue == nullptr) return {{}, answer};
-    Decision decision{{change::DeleteQueue{asked.id}}, answer, Cascade(shard_.view().vhost(queue->vhost))};
+    Decision decision{{change::DeleteQueue{asked.id}}, answer, Cascade(home_.view.vhost(queue->vhost))};
     decision.cascade->lose_destination({routing::Destination::Kind::queue, slot_of(asked.id)});
     return decision;
 }
 
 Catalog::Decision Catalog::decide(request::Bind& asked) {
-    Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
+    Vhost& vhost = home_.view.vhost(asked.binding.vhost);
     const auto source = vhost.routes.find_exchange(asked.binding.source);
     if (!source) return {{}, {.status = Answer::Status::no_source}};
     const auto destination =
-        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+        destination_of(home_.view, vhost, asked.binding.destination, asked.binding.to_queue);
     if (!destination) return {{}, {.status = Answer::Status::no_destination}};
     if (vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                  protocol::TableView(asked.binding.arguments)))
@@ -362,10 +339,10 @@ Catalog::Decision Catalog::decide(request::Bind& asked) {
 }
 
 Catalog::Decision Catalog::decide(request::Unbind& asked) {
-    Vhost& vhost = shard_.view().vhost(asked.binding.vhost);
+    Vhost& vhost = home_.view.vhost(asked.binding.vhost);
     const auto source = vhost.routes.find_exchange(asked.binding.source);
     const auto destination =
-        destination_of(shard_.view(), vhost, asked.binding.destination, asked.binding.to_queue);
+        destination_of(home_.view, vhost, asked.binding.destination, asked.binding.to_queue);
     if (!source || !destination) return {};
     if (!vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                   protocol::TableView(asked.binding.arguments)))
@@ -374,28 +351,6 @@ Catalog::Decision Catalog::decide(request::Unbind& asked) {
     Decision decision{{asked.binding}, {}, Cascade(vhost)};
     decision.cascade->lose_binding(*source);
     return decision;
-}
-
-void Catalog::add_vhost(ChangeSet& changes, VhostIndex index, const VhostDefinition& vhost) {
-    changes.push_back(change::AddVhost{vhost.name, vhost.default_queue_type});
-    for (const routing::PredeclaredExchange& exchange : routing::predeclared_exchanges)
-        changes.push_back(change::DeclareExchange{.vhost = index,
-                                                  .name = exchange.name,
-                                                  .type = exchange.type,
-                                                  .durable = true,
-                                                  .internal = exchange.internal});
-}
-
-Definitions Catalog::embedded_default() {
-    const auth::PasswordHash guest = auth::PasswordHash::of("guest");
-    Definitions definitions;
-    definitions.vhosts.push_back({"/", "", {}, ""});
-    definitions.users.push_back({.name = "guest",
-                                 .password_hash = guest.base64(),
-                                 .hashing_algorithm = std::string(guest.algorithm()),
-                                 .tags = {"administrator"}});
-    definitions.permissions.push_back({"guest", "/", ".*", ".*", ".*"});
-    return definitions;
 }
 
 }  // namespace trilby::broker

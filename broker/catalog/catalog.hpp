@@ -8,16 +8,17 @@
 #include <utility>
 #include <vector>
 
+#include "broker/asking/answer.hpp"
+#include "broker/asking/turn.hpp"
+#include "broker/catalog/audience.hpp"
 #include "broker/catalog/cascade.hpp"
+#include "broker/catalog/queue_numbers.hpp"
 #include "broker/catalog/request.hpp"
 #include "broker/catalog/view.hpp"
-#include "broker/definitions/definitions.hpp"
-#include "broker/shard/mail.hpp"
 
 namespace trilby::broker {
 
 class CatalogStore;
-class Shard;
 
 /// The one writer of what exists: vhosts, users, permissions, exchanges, queues' definitions, bindings. Lives
 /// on shard 0 and decides with that shard's view. A request is checked, made into changes, told to every
@@ -30,9 +31,17 @@ class Shard;
 /// A new queue is told to its home first: whoever sees it in a view may send to it at once.
 class Catalog {
   public:
-    /// `most_queues`: that exist at a time.
-    explicit Catalog(Shard& shard, std::size_t shards, std::uint64_t most_queues = slot_limit)
-        : shard_(shard), shards_(shards), most_queues_(most_queues) {}
+    /// Where it lives, and how much there may be.
+    struct Home {
+        Audience& audience;
+        View& view;
+        Turn& turn;
+        ShardIndex shard;
+        std::size_t shards;
+        std::uint64_t held_memory = 0;  // octets that what is declared may take; 0: as many as it likes
+        std::uint64_t most_queues = slot_limit;  // that exist at a time
+    };
+    explicit Catalog(const Home& home) : home_(home), numbers_(0, home.most_queues) {}
 
     /// Where durable changes are stored before anybody hears of them; without one nothing is durable.
     void store_in(CatalogStore& store);
@@ -49,13 +58,8 @@ class Catalog {
     /// Would `work` do something?
     bool has_work() const { return untold_ != 0 || answering_ || goes_on(); }
 
-    // ---- Before the threads start.
-
-    /// The virtual host `/` and RabbitMQ's default user `guest`.
-    static Definitions embedded_default();
-    /// All there is at start; gives ids to the queues that have none. Refused as a whole, with a sentence
-    /// that names the object, if something in it names what does not exist or is not valid.
-    std::expected<ChangeSet, std::string> import(Definitions& definitions);
+    /// Before the threads start, for what there is then.
+    QueueNumbers& numbers() { return numbers_; }
 
   private:
     struct Pending {
@@ -101,17 +105,10 @@ class Catalog {
     Decision decide(request::DeleteQueue& asked);
     Decision decide(request::Bind& asked);
     Decision decide(request::Unbind& asked);
-    /// A queue's number for life has 40 bits, and its slot 24.
-    bool has_room_for_queue() const;
     /// Takes what is declared as much memory as it may? Nothing is added then.
     bool is_full() const;
-    /// `known`: the number that it had before; 0: a new one.
-    QueueId new_queue_id(std::uint64_t known = 0);
-    void add_vhost(ChangeSet& changes, VhostIndex index, const VhostDefinition& vhost);
 
-    Shard& shard_;
-    const std::size_t shards_;
-    const std::uint64_t most_queues_;
+    const Home home_;
     std::deque<Pending> pending_;  // one a connection at most, and deletions by the queues themselves
     CatalogStore* store_ = nullptr;
     bool busy_ = false;  // it is told to the shards, and answered when they have it
@@ -121,12 +118,12 @@ class Catalog {
     std::optional<Decision> deciding_;  // the first of pending_, if that takes turns
     std::size_t outstanding_ = 0;       // shards that have not yet applied
     std::shared_ptr<ChangeSet> changes_;
-    std::size_t carried_out_ = 0;     // of these, by decisions that are,
-    std::size_t applied_ = 0;         // and by the one that is being carried out
-    bool stored_ = false;             // already, for that one takes more than a turn
-    std::optional<ShardIndex> home_;  // of the new queues among them, if that is another shard
-    bool home_first_ = false;         // it is being told
-    std::uint64_t untold_ = 0;        // a bit for each shard that is still to be told
+    std::size_t carried_out_ = 0;         // of these, by decisions that are,
+    std::size_t applied_ = 0;             // and by the one that is being carried out
+    bool stored_ = false;                 // already, for that one takes more than a turn
+    std::optional<ShardIndex> new_home_;  // of the new queues among them, if that is another shard
+    bool home_first_ = false;             // it is being told
+    std::uint64_t untold_ = 0;            // a bit for each shard that is still to be told
     std::vector<std::pair<ReplyTo, Answer>> answers_;
     std::size_t answered_ = 0;  // of these
     bool answering_ = false;
@@ -134,9 +131,7 @@ class Catalog {
     ChangeSet back_;              // by these, with room for all
     std::size_t taken_back_ = 0;  // of them
 
-    std::uint64_t last_queue_ = 0;
-    std::vector<std::uint32_t> free_slots_;
-    std::uint32_t slots_ = 0;
+    QueueNumbers numbers_;
 };
 
 }  // namespace trilby::broker

@@ -49,7 +49,7 @@ struct DeclareQueue {
     ShardIndex home;
     bool durable = false;
     bool auto_delete = false;
-    ConnectionId owner{};
+    AskerId owner{};
     protocol::SharedTable arguments{};
 };
 /// It is to be deleted, perhaps: nothing more is sent to it until DeleteQueue or ReopenQueue has come.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "broker/catalog/import.hpp"
+
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -8,9 +11,8 @@
 #include <fmt/ranges.h>
 
 #include "broker/arguments/arguments.hpp"
-#include "broker/catalog/catalog.hpp"
-#include "broker/shard/shard.hpp"
 #include "routing/exchange_type.hpp"
+#include "routing/predeclared_exchanges.hpp"
 
 namespace trilby::broker {
 
@@ -69,9 +71,32 @@ std::expected<void, std::string> import_access(const Definitions& definitions, c
         fmt::format("{} patterns are to be rewritten: {}", unusable.size(), fmt::join(unusable, "; ")));
 }
 
+void add_vhost(ChangeSet& changes, VhostIndex index, const VhostDefinition& vhost) {
+    changes.push_back(change::AddVhost{vhost.name, vhost.default_queue_type});
+    for (const routing::PredeclaredExchange& exchange : routing::predeclared_exchanges)
+        changes.push_back(change::DeclareExchange{.vhost = index,
+                                                  .name = exchange.name,
+                                                  .type = exchange.type,
+                                                  .durable = true,
+                                                  .internal = exchange.internal});
+}
+
 }  // namespace
 
-std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) {
+Definitions embedded_default() {
+    const auth::PasswordHash guest = auth::PasswordHash::of("guest");
+    Definitions definitions;
+    definitions.vhosts.push_back({"/", "", {}, ""});
+    definitions.users.push_back({.name = "guest",
+                                 .password_hash = guest.base64(),
+                                 .hashing_algorithm = std::string(guest.algorithm()),
+                                 .tags = {"administrator"}});
+    definitions.permissions.push_back({"guest", "/", ".*", ".*", ".*"});
+    return definitions;
+}
+
+std::expected<ChangeSet, std::string> import_all(Definitions& definitions, QueueNumbers& numbers,
+                                                 std::size_t shards) {
     ChangeSet changes;
     Imported imported;
     for (const auto& vhost : definitions.vhosts) {
@@ -108,15 +133,15 @@ std::expected<ChangeSet, std::string> Catalog::import(Definitions& definitions) 
             check_queue_arguments(protocol::TableView(queue.arguments), queue.name, queue.vhost);
         if (!checked) return Failure(checked.error());
         if (!imported.queues.emplace(*vhost, queue.name).second) continue;
-        if (!has_room_for_queue()) return Failure("there are more queues than can be numbered");
-        const QueueId id = new_queue_id(queue.id);
+        if (!numbers.has_room()) return Failure("there are more queues than can be numbered");
+        const QueueId id = numbers.take(queue.id);
         queue.id = stored_id(id);
         changes.push_back(
             change::DeclareQueue{.id = id,
                                  .vhost = *vhost,
                                  .name = queue.name,
                                  // Nobody consumes yet, so there is no better place: all shards in turn.
-                                 .home = static_cast<ShardIndex>(slot_of(id) % shards_),
+                                 .home = static_cast<ShardIndex>(slot_of(id) % shards),
                                  .durable = queue.durable,
                                  .auto_delete = queue.auto_delete,
                                  .arguments = queue.arguments});

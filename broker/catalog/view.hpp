@@ -36,7 +36,7 @@ struct QueueInfo {
     ShardIndex home = 0;
     bool durable = false;
     bool auto_delete = false;
-    ConnectionId owner{};  // of an exclusive queue
+    AskerId owner{};  // of an exclusive queue
     protocol::SharedTable arguments{};
     Queue* near = nullptr;  // the queue itself, on its home shard
     bool closed = false;    // whether it goes is being decided: nothing is sent to it until then

@@ -13,8 +13,9 @@ using ShardIndex = std::uint8_t;
 
 /// A queue, for as long as the broker runs: counter, then the slot that all shards' views share.
 enum class QueueId : std::uint64_t {};
-/// A connection: shard (8 bits), counter (32), slot in that shard's sessions.
-enum class ConnectionId : std::uint64_t {};
+/// Whoever lives on a shard, asks and is answered, as a connection does: shard (8 bits), counter (32), slot
+/// in that shard's residents.
+enum class AskerId : std::uint64_t {};
 /// Where deliveries go: shard (8 bits), counter (32), slot in that shard's consumers.
 enum class ConsumerId : std::uint64_t {};
 
@@ -25,7 +26,7 @@ template <class Id>
 constexpr std::uint32_t slot_of(Id id) {
     return static_cast<std::uint32_t>(std::to_underlying(id) & (slot_limit - 1));
 }
-constexpr ShardIndex shard_of(ConnectionId id) {
+constexpr ShardIndex shard_of(AskerId id) {
     return static_cast<ShardIndex>(std::to_underlying(id) >> 56);
 }
 constexpr ShardIndex shard_of(ConsumerId id) {

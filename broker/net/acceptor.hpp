@@ -7,7 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "broker/net/connection.hpp"
-#include "broker/server/configuration.hpp"
+#include "broker/net/listener.hpp"
 
 namespace trilby::broker {
 

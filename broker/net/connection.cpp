@@ -24,7 +24,7 @@ constexpr std::chrono::seconds watch_interval{1};
 Connection::Connection(Loop& loop, Socket socket, Peer peer)
     : loop_(loop),
       socket_(std::move(socket)),
-      session_(std::make_unique<Session>(loop.shard(), std::move(peer))) {
+      session_(std::make_unique<Session>(loop.shard(), std::move(peer), loop)) {
     session_->host = this;
 }
 

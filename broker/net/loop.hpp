@@ -38,7 +38,7 @@ class LoopsEnd {
 /// The thread of a shard: an io_context driven in turns. A turn handles what the sockets have, up to a bound,
 /// then the mail, then writes what all that produced and shows the other shards what was sent: one system
 /// call a connection and at most one wake-up a shard, however many messages.
-class Loop final : public ShardLoop {
+class Loop final : public ShardLoop, public SessionHost {
   public:
     static constexpr std::size_t read_size = std::size_t{128} << 10;
 
@@ -54,6 +54,7 @@ class Loop final : public ShardLoop {
 
     // ShardLoop
     void wake() override;
+    // SessionHost
     void touched(Session& session) override;
     void adopt(int socket) override;
     void stopping() override;

@@ -11,7 +11,7 @@
 
 namespace trilby::broker {
 
-struct Origin;
+class Receiver;
 
 /// A consumer as its queue sees it, on the queue's home shard. Two limits, never mixed: `credit` is the
 /// client's (prefetch, in messages not yet acknowledged), `window` is ours (octets handed over and not yet
@@ -20,7 +20,7 @@ struct Consumer {
     static constexpr std::int64_t unlimited = std::int64_t{1} << 60;
 
     ConsumerId id{};
-    Origin* near = nullptr;  // its end at the connection, if that lives on this shard
+    Receiver* receiver = nullptr;  // whoever is handed its deliveries
     std::int64_t credit = unlimited;
     std::int64_t grants = 0;  // of a granted one: messages it may still take of the channel's limit
     std::int64_t window = 0;  // 0 until the connection has said consume-ok

@@ -3,44 +3,39 @@
 
 #include <new>
 
-#include "broker/session/channel.hpp"
-#include "broker/shard/shard.hpp"
+#include "broker/queue/receiver.hpp"
 #include "protocol/room.hpp"
 
 namespace trilby::broker {
 
 Queue::~Queue() {
     backlog_.clear([&](Kept kept) {
-        shard_.bodies().drop(kept);
+        home_.bodies.drop(kept);
         return true;
     });
 }
 
 inline void Queue::make_room_to_note(std::uint64_t stored) {
-    if (stored != 0 && durable_) shard_.journal()->make_room(1);
+    if (stored != 0 && durable_) home_.journal->make_room(1);
 }
 
 inline void Queue::forget(std::uint64_t stored) {
-    if (stored != 0 && durable_) shard_.journal()->settle(stored_id(id_), stored);
+    if (stored != 0 && durable_) home_.journal->settle(stored_id(id_), stored);
 }
 
 inline void Queue::note_delivery(std::uint64_t stored) {
-    if (stored != 0 && durable_) shard_.journal()->mark(stored_id(id_), stored);
-}
-
-inline bool Queue::leaves(const Consumer& consumer) {
-    return consumer.near != nullptr && !consumer.near->channel->takes_deliveries();
+    if (stored != 0 && durable_) home_.journal->mark(stored_id(id_), stored);
 }
 
 bool Queue::settles_at_once() const {
     if (stopped_ || backlog_.ready() != 0) return false;
     const Consumer* const consumer = consumers_.next();
-    return consumer != nullptr && consumer->no_ack && !leaves(*consumer);
+    return consumer != nullptr && consumer->no_ack && consumer->receiver->takes();
 }
 
 inline Consumer* Queue::next_consumer() {
     Consumer* const consumer = consumers_.next();
-    if (consumer == nullptr || !leaves(*consumer)) [[likely]]
+    if (consumer == nullptr || consumer->receiver->takes()) [[likely]]
         return consumer;
     return pass_over(consumer);
 }
@@ -49,9 +44,9 @@ Consumer* Queue::pass_over(Consumer* consumer) {
     do {
         consumer->held = true;
         consumers_.review(*consumer);
-        shard_.turn().spend(1);
+        home_.turn.spend(1);
         consumer = consumers_.next();
-    } while (consumer != nullptr && leaves(*consumer));
+    } while (consumer != nullptr && !consumer->receiver->takes());
     return consumer;
 }
 
@@ -61,30 +56,27 @@ bool Queue::is_movable() {
     return !spilled;
 }
 
-std::unique_ptr<Queue> Queue::empty_at(Shard& home) const {
+std::unique_ptr<Queue> Queue::empty_at(QueueHome& home) const {
     auto queue = std::make_unique<Queue>(home, id_, auto_delete_, durable_);
     queue->stay();
     return queue;
 }
 
 void Queue::move_to(Queue& next) {
-    backlog_.each([&](Kept kept) { shard_.bodies().hand_over(kept); });
+    backlog_.each([&](Kept kept) { home_.bodies.hand_over(kept); });
     next.backlog_ = std::exchange(backlog_, {});
 }
 
 void Queue::arrive() {
-    backlog_.each([&](Kept& kept) { kept = shard_.bodies().take_over(kept, durable_); });
-    shard_.bodies().added_while_behind();  // nobody here has to pause for it
+    backlog_.each([&](Kept& kept) { kept = home_.bodies.take_over(kept, durable_); });
+    home_.bodies.added_while_behind();  // nobody here has to pause for it
 }
 
 inline void Queue::hand_over(Consumer& consumer, Arrival& arrival, EntryNumber entry, bool redelivered) {
     // First what may throw: nothing has changed then.
-    shard_.turn().spend(1 + arrival.weight() / 1024);
-    if (consumer.near != nullptr) {
-        consumer.near->channel->deliver(*consumer.near, arrival, entry, redelivered);
-    } else {
-        shard_.deliver(consumer.id, id_, arrival, entry, redelivered);
-    }
+    home_.turn.spend(1 + arrival.weight() / 1024);
+    consumer.receiver->deliver(
+        {.queue = id_, .consumer = consumer.id, .entry = entry, .redelivered = redelivered}, arrival);
     --consumer.credit;
     --consumer.grants;
     consumer.window -= static_cast<std::int64_t>(arrival.weight());
@@ -99,16 +91,15 @@ void Queue::publish(Arrival& arrival) {
     if (consumer != nullptr && consumer->no_ack) return hand_over(*consumer, arrival, 0, false);
     backlog_.make_room();
     if (consumer == nullptr) {
-        const std::uint64_t taken = shard_.bodies().taken();
-        const Kept kept = shard_.bodies().keep(arrival, durable_, backlog_.ready() == 0);
-        shard_.turn().spend(kept.in_memory()
-                                ? Turn::kept_message
-                                : Turn::spilled_message + (shard_.bodies().taken() - taken) / 512);
+        const std::uint64_t taken = home_.bodies.taken();
+        const Kept kept = home_.bodies.keep(arrival, durable_, backlog_.ready() == 0);
+        home_.turn.spend(kept.in_memory() ? Turn::kept_message
+                                          : Turn::spilled_message + (home_.bodies.taken() - taken) / 512);
         backlog_.add(kept);
         if (consumers_.to_ask() != 0) pump();
         return;
     }
-    const Kept kept = shard_.bodies().keep_handed_out(arrival, durable_);
+    const Kept kept = home_.bodies.keep_handed_out(arrival, durable_);
     const EntryNumber entry = backlog_.add_handed_out(kept);
     try {
         hand_over(*consumer, arrival, entry, false);
@@ -124,14 +115,14 @@ bool Queue::hand_over_first(Consumer& consumer) {
         make_room_to_note(arrival.stored());
         hand_over(consumer, arrival, first.number, first.redelivered);
         consumer.no_ack ? backlog_.remove(first) : backlog_.hand_out(first);
-        if (consumer.no_ack) shard_.bodies().drop(first.kept);
+        if (consumer.no_ack) home_.bodies.drop(first.kept);
     };
     if (first.kept.in_memory()) {
-        found(Arrival(first.kept.message(), shard_.messages()));
-    } else if (const auto read = shard_.bodies().read(first.kept)) {
-        found(Arrival(*read, shard_.messages(), first.kept.stored_id()));
+        found(Arrival(first.kept.message(), home_.messages));
+    } else if (const auto read = home_.bodies.read(first.kept)) {
+        found(Arrival(*read, home_.messages, first.kept.stored_id()));
     } else if (read.error() == Bodies::Missing::not_yet) {
-        if (!waits_for_disk_) shard_.wait_for_disk(id_);
+        if (!waits_for_disk_) home_.events.wait_for_disk(id_);
         waits_for_disk_ = true;
         return false;
     } else {
@@ -143,7 +134,7 @@ bool Queue::hand_over_first(Consumer& consumer) {
 void Queue::lose(const Backlog::Entry& first) {
     // The journal is not told: a better disk may have it yet when the broker starts again.
     backlog_.remove(first);
-    shard_.bodies().drop(first.kept);
+    home_.bodies.drop(first.kept);
 }
 
 void Queue::pump() {
@@ -156,7 +147,7 @@ void Queue::pump() {
 
 void Queue::wait_for_memory() {
     lacks_memory_ = true;
-    shard_.try_queues_again();
+    home_.events.wait_for_memory();
 }
 
 void Queue::hand_over_all() {
@@ -179,7 +170,7 @@ void Queue::ask_for_grants() {
             consumer->asked = false;
             consumers_.review(*consumer);
         });
-        shard_.ask_grant(*consumer);
+        consumer->receiver->wants_grant(consumer->id);
         not_asked.keep();
     }
 }
@@ -189,10 +180,7 @@ Queue::Subscribe Queue::subscribe(const Consumer& consumer, bool exclusive) {
     stay();
     Consumer& added = consumers_.add(consumer);
     exclusively_consumed_ = exclusive;
-    if (added.near != nullptr) {
-        added.near->near_queue = this;
-        added.near->near_consumer = &added;
-    }
+    added.receiver->joined(*this, added);
     return Subscribe::subscribed;
 }
 
@@ -200,8 +188,8 @@ bool Queue::cancel(ConsumerId id) {
     Consumer* consumer = consumers_.find(id);
     if (consumer == nullptr) return false;
     // First what may throw.
-    if (consumers_.size() == 1 && auto_delete_ && !stopped_) shard_.end_queue(id_);
-    if (consumer->near != nullptr) consumer->near->forget_queue();
+    if (consumers_.size() == 1 && auto_delete_ && !stopped_) home_.events.end_unused(id_);
+    consumer->receiver->left(id);
     consumers_.remove(*consumer);
     exclusively_consumed_ = false;
     return true;
@@ -242,19 +230,19 @@ void Queue::grant(ConsumerId id, std::int64_t messages) {
         messages = std::exchange(consumer->grants, 0);
         consumers_.review(*consumer);
     }
-    if (messages > 0) shard_.return_grant(*consumer, messages);
+    if (messages > 0) consumer->receiver->grant_returned(id, messages);
 }
 
 void Queue::settle(ConsumerId id, EntryNumber first, std::uint32_t count, Settlement settlement) {
     if (stopped_) return;
     if (settlement == Settlement::requeue) backlog_.make_room_to_give_back(count);
-    if (count != 1) shard_.turn().spend(count);
+    if (count != 1) home_.turn.spend(count);
     if (settlement == Settlement::requeue) {
         for (EntryNumber number = first; number != first + count; ++number) backlog_.give_back(number);
     } else {
         backlog_.settle_each(first, first + count, [&](Kept kept) {
             forget(kept.stored_id());
-            shard_.bodies().drop(kept);
+            home_.bodies.drop(kept);
         });
     }
     if (Consumer* consumer = id == ConsumerId{} ? nullptr : consumers_.find(id)) {
@@ -272,8 +260,8 @@ std::expected<Queue::Got, Queue::Nothing> Queue::get() {
         if (first.kept.in_memory()) {
             message = first.kept.message();
             message->hold();
-        } else if (const auto read = shard_.bodies().read(first.kept)) {
-            message = Arrival(*read, shard_.messages(), first.kept.stored_id()).keep();
+        } else if (const auto read = home_.bodies.read(first.kept)) {
+            message = Arrival(*read, home_.messages, first.kept.stored_id()).keep();
         } else if (read.error() == Bodies::Missing::not_yet) {
             return std::unexpected(Nothing::not_yet);
         } else {
@@ -288,13 +276,13 @@ std::expected<Queue::Got, Queue::Nothing> Queue::get() {
 
 void Queue::take_back(const Got& got) {
     backlog_.take_back({got.entry, Kept(), got.redelivered});
-    shard_.messages().release(got.message);
+    home_.messages.release(got.message);
 }
 
 void Queue::told(const Got& got, bool no_ack) {
     if (!no_ack) return note_delivery(got.message->stored);
     forget(got.message->stored);
-    shard_.bodies().drop(backlog_.settle(got.entry));
+    home_.bodies.drop(backlog_.settle(got.entry));
 }
 
 bool Queue::purge(EntryNumber end, std::uint64_t& count) {
@@ -305,20 +293,21 @@ bool Queue::purge(EntryNumber end, std::uint64_t& count) {
         make_room_to_note(first.kept.stored_id());
         backlog_.remove(first);
         forget(first.kept.stored_id());
-        shard_.bodies().drop(first.kept);
+        home_.bodies.drop(first.kept);
         ++count;
-        shard_.turn().spend(Turn::gone_message);
-    } while (!shard_.turn().is_over());
+        home_.turn.spend(Turn::gone_message);
+    } while (!home_.turn.is_over());
     return false;
 }
 
 bool Queue::lose_consumers() {
     while (consumers_.size() != 0) {
         Consumer& any = consumers_.any();
-        shard_.consumer_lost_queue(any);
+        home_.events.tell_queue_gone(any.id);
+        any.receiver->left(any.id);
         consumers_.remove(any);
-        shard_.turn().spend(Turn::consumer);
-        if (shard_.turn().is_over()) break;
+        home_.turn.spend(Turn::consumer);
+        if (home_.turn.is_over()) break;
     }
     return consumers_.size() == 0;
 }
@@ -326,9 +315,9 @@ bool Queue::lose_consumers() {
 bool Queue::clear() {
     return lose_consumers() && backlog_.clear([&](Kept kept) {
         forget(kept.stored_id());
-        shard_.bodies().drop(kept);
-        shard_.turn().spend(Turn::gone_message);
-        return !shard_.turn().is_over();
+        home_.bodies.drop(kept);
+        home_.turn.spend(Turn::gone_message);
+        return !home_.turn.is_over();
     });
 }
 

@@ -9,21 +9,20 @@
 #include "broker/message/arrival.hpp"
 #include "broker/queue/backlog.hpp"
 #include "broker/queue/consumers.hpp"
+#include "broker/queue/home.hpp"
 
 namespace trilby::broker {
-
-class Shard;
 
 /// What became of deliveries: acknowledged and gone, put back in their places, or refused for good.
 enum class Settlement : std::uint8_t { acknowledge, requeue, reject };
 
 /// A queue on its home shard: what waits, who consumes, who gets the next message. Only that shard's thread
-/// calls it, near and far connections alike through the Shard; what it has to say goes out through the Shard
-/// as well. Its home is where its first consumer is (shard_queue_moves.cpp).
+/// calls it, for near and far connections alike. It hands over to a Receiver, tells QueueEvents what it
+/// needs, and knows neither shards nor channels. Its home is where its first consumer is (queue_moves.cpp).
 class Queue {
   public:
-    Queue(Shard& shard, QueueId id, bool auto_delete, bool durable)
-        : shard_(shard), id_(id), auto_delete_(auto_delete), durable_(durable) {}
+    Queue(QueueHome& home, QueueId id, bool auto_delete, bool durable)
+        : home_(home), id_(id), auto_delete_(auto_delete), durable_(durable) {}
     ~Queue();
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
@@ -41,7 +40,7 @@ class Queue {
     /// At its new home: what came with it counts there from now on.
     void arrive();
     /// What it is at another home, with nothing in it.
-    std::unique_ptr<Queue> empty_at(Shard& home) const;
+    std::unique_ptr<Queue> empty_at(QueueHome& home) const;
 
     /// Before anybody consumes: a message of the journal, in order.
     void restore(Kept kept, bool redelivered) { backlog_.restore(kept, redelivered); }
@@ -54,7 +53,7 @@ class Queue {
     bool settles_at_once() const;
 
     enum class Subscribe : std::uint8_t { subscribed, in_exclusive_use };
-    /// The consumer gets nothing before its first `window`. AMQP 0-9-1: basic.consume.
+    /// `consumer` names its receiver. It gets nothing before its first `window`. AMQP 0-9-1: basic.consume.
     Subscribe subscribe(const Consumer& consumer, bool exclusive);
     /// Returns false if it was not there. An auto-delete queue ends with its last consumer.
     bool cancel(ConsumerId id);
@@ -144,14 +143,12 @@ class Queue {
     void hand_over_all();
     void wait_for_memory();
     void ask_for_grants();
-    /// Its channel is being ended, and it is about to be cancelled.
-    static bool leaves(const Consumer& consumer);
     /// Who is next to get a message; null if nobody can take one.
     Consumer* next_consumer();
     /// … behind one that leaves.
     Consumer* pass_over(Consumer* consumer);
 
-    Shard& shard_;
+    QueueHome& home_;
     const QueueId id_;
     const bool auto_delete_;
     const bool durable_;

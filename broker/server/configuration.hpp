@@ -14,20 +14,11 @@
 
 #include "broker/log/format.hpp"
 #include "broker/log/level.hpp"
+#include "broker/net/listener.hpp"
 
 // What the broker is told before it starts. docs/configuration.md explains each key.
 
 namespace trilby::broker {
-
-struct Listener {
-    std::string host;        // a name or a numeric address, IPv6 without brackets
-    std::uint16_t port = 0;  // 0: the system chooses one
-
-    bool operator==(const Listener&) const = default;
-};
-/// "HOST:PORT", IPv6 in brackets. The error is a sentence.
-std::expected<Listener, std::string> parse_listener(std::string_view text);
-std::string to_text(const Listener& listener);
 
 /// How much memory may be in use before publishers are stopped.
 struct MemoryWatermark {

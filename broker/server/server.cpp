@@ -16,6 +16,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "broker/catalog/import.hpp"
 #include "broker/definitions/import.hpp"
 #include "broker/definitions/unserved.hpp"
 #include "broker/log/event.hpp"
@@ -191,11 +192,11 @@ void Server::load_catalog() {
         for (const std::string& remark : report->remarks)
             spdlog::warn("{}: {}", protocol::printable(path.string()), protocol::printable(remark));
     } else if (all.vhosts.empty()) {
-        all = Catalog::embedded_default();
+        all = embedded_default();
     }
     Catalog& catalog = *shards_.front()->catalog();
     catalog.store_in(store_);
-    const auto changes = catalog.import(all);
+    const auto changes = import_all(all, catalog.numbers(), shards_.size());
     if (!changes)
         throw std::runtime_error(fmt::format(
             "{}: {}", configuration_.definitions.value_or(directory_.catalog()).string(), changes.error()));

@@ -17,16 +17,16 @@ constexpr std::size_t own_octets = sizeof(Channel) + 128;
 
 Channel::Channel(Session& session, std::uint16_t number)
     : session_(session), shard_(session.shard()), number_(number), serial_(shard_.new_serial()) {
-    origins_.resize(1);
+    subscriptions_.resize(1);
     shard().hold(own_octets);
 }
 
 Channel::~Channel() {
-    for (const auto& origin : origins_) {
-        if (origin == nullptr) continue;
-        leave_queue(*origin);
-        if (origin->id != ConsumerId{}) shard().remove_consumer(origin->id);
-        shard().let_go(origin->octets());
+    for (const auto& subscription : subscriptions_) {
+        if (subscription == nullptr) continue;
+        leave_queue(*subscription);
+        if (!subscription->is_of_gets()) shard().remove_consumer(subscription->end.consumer);
+        shard().let_go(subscription->octets());
     }
     shard().let_go(own_octets);
 }
@@ -123,8 +123,8 @@ protocol::Outcome<> Channel::handle(const protocol::Method& method) {
 bool Channel::give_up() {
     // Every step can be done again, in case one was interrupted.
     Turn& turn = shard().turn();
-    if (stage_of_end_ == StageOfEnd::none) {
-        stage_of_end_ = StageOfEnd::giving_up;
+    if (takes_deliveries_) {
+        takes_deliveries_ = false;
         content_.clear();
         replies_.consuming = false;
         channel_prefetch_ = 0;  // grants that still come back are nobody's
@@ -137,30 +137,32 @@ bool Channel::give_up() {
         transaction_.reset();
     }
     // Consumers go first, so that what is put back is not handed to them again.
-    while (next_to_cancel_ != origins_.size()) {
-        Origin* const origin = origins_[next_to_cancel_].get();
-        if (origin != nullptr && origin->id != ConsumerId{} && !origin->cancelled) cancel_for_good(*origin);
+    while (next_to_cancel_ != subscriptions_.size()) {
+        Subscription* const subscription = subscriptions_[next_to_cancel_].get();
+        if (subscription != nullptr && !subscription->is_of_gets() && !subscription->cancelled)
+            cancel_for_good(*subscription);
         ++next_to_cancel_;
         turn.spend(Turn::consumer);
         if (turn.is_over()) return false;
     }
     DeliveryTag first = unacknowledged_.first();
     if (!settle_some(first, unacknowledged_.end() - 1, Settlement::requeue)) return false;
-    stage_of_end_ = StageOfEnd::given_up;
+    given_up_ = true;
     return true;
 }
 
-void Channel::cancel_for_good(Origin& origin) {
-    const auto answered = [this, id = origin.id](const Answer&) {
-        if (Origin* const left = shard().find_consumer(id)) drop_if_unused(*left);
+void Channel::cancel_for_good(Subscription& subscription) {
+    const auto answered = [this, index = subscription.index, id = subscription.end.consumer](const Answer&) {
+        if (Subscription* const left = find_subscription(index, id)) drop_if_unused(*left);
         return Outcome{};
     };
     session_.ask(nullptr, {}, answered, [&](ReplyTo to) {
-        shard().ask_queue(origin.home, origin.queue, ask::Cancel{origin.id}, to);
+        shard().ask_queue(subscription.end.home, subscription.end.queue,
+                          ask::Cancel{subscription.end.consumer}, to);
     });
-    origin.cancelled = true;
-    stop_wanting(origin);
-    tags_.erase(origin.tag);
+    subscription.cancelled = true;
+    stop_wanting(subscription);
+    tags_.erase(subscription.tag);
 }
 
 void Channel::give_up_then(std::function<void()> then) {
@@ -212,7 +214,7 @@ void Channel::confirm() {
     if (state_ == State::closing) return;
     if (journal::End* journal = shard().journal();
         journal != nullptr && stored_to_ > journal->safe_publishes()) {
-        if (published_ > awaited_) shard().confirm_when_safe(session_.id(), number_, serial_, published_);
+        if (published_ > awaited_) session_.confirm_when_safe(*this, published_);
         awaited_ = published_;
     } else {
         confirmable_ = published_;
@@ -283,7 +285,7 @@ protocol::Outcome<std::string> Channel::queue_name(std::string_view given) {
 protocol::Outcome<const QueueInfo*> Channel::usable_queue(std::string_view name) {
     const QueueInfo* queue = shard().view().queue(vhost(), name);
     if (queue == nullptr) return not_found("queue", name);
-    if (queue->owner != ConnectionId{} && queue->owner != session_.id()) return locked(name);
+    if (queue->owner != AskerId{} && queue->owner != session_.id()) return locked(name);
     return queue;
 }
 
@@ -293,10 +295,11 @@ void Channel::ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQ
                  [&](ReplyTo to) { shard().ask_queue(queue, std::move(question), to); });
 }
 
-void Channel::ask_queue_of(const Origin& origin, protocol::MethodId cause, QueueQuestion question,
+void Channel::ask_queue_of(const Subscription& subscription, protocol::MethodId cause, QueueQuestion question,
                            std::function<Outcome(const Answer&)> then) {
-    session_.ask(this, cause, std::move(then),
-                 [&](ReplyTo to) { shard().ask_queue(origin.home, origin.queue, std::move(question), to); });
+    session_.ask(this, cause, std::move(then), [&](ReplyTo to) {
+        shard().ask_queue(subscription.end.home, subscription.end.queue, std::move(question), to);
+    });
 }
 
 void Channel::ask_catalog(protocol::MethodId cause, CatalogRequest request,

@@ -16,10 +16,10 @@
 #include "broker/ids/sequence_map.hpp"
 #include "broker/message/content.hpp"
 #include "broker/message/message.hpp"
+#include "broker/session/subscription.hpp"
 #include "broker/session/transaction.hpp"
 #include "broker/shard/direct_reply.hpp"
 #include "broker/shard/mail.hpp"
-#include "broker/shard/origin.hpp"
 #include "protocol/methods.hpp"
 #include "protocol/properties.hpp"
 #include "protocol/reply.hpp"
@@ -78,7 +78,7 @@ class Channel {
     /// Consumers are cancelled, unacknowledged messages go back, an open transaction is dropped, as far as
     /// this turn goes. True: all of it.
     bool give_up();
-    bool given_up() const { return stage_of_end_ == StageOfEnd::given_up; }
+    bool given_up() const { return given_up_; }
     /// Closes the channel if its oldest delivery has waited longer than the consumer timeout.
     void check_consumer_timeout();
     /// Writes the confirms of this turn, of what is safe.
@@ -94,15 +94,15 @@ class Channel {
     /// The connection's output is full, or has room again.
     void hold_consumers(bool held);
 
-    // ---- From the shard, on behalf of queues.
+    // ---- From its subscriptions, on behalf of queues.
 
-    bool takes_deliveries() const { return stage_of_end_ == StageOfEnd::none; }
-    /// `message` may be null as long as the body is not larger than copied_body.
-    void deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered);
-    void owe_window(Origin& origin, std::int64_t octets);
-    void wants_grant(Origin& origin);
-    void grant_returned(Origin& origin, std::int64_t messages);
-    void queue_gone(Origin& origin);
+    /// False from the moment on that it gives up.
+    const bool& takes_deliveries() const { return takes_deliveries_; }
+    void deliver(Subscription& subscription, Arrival& arrival, EntryNumber entry, bool redelivered);
+    void owe_window(Subscription& subscription, std::int64_t octets);
+    void wants_grant(Subscription& subscription);
+    void grant_returned(Subscription& subscription, std::int64_t messages);
+    void queue_gone(Subscription& subscription);
     /// False: this channel does not consume replies under that name.
     bool deliver_direct_reply(std::uint64_t secret, Message& message);
     bool consumes_replies(std::uint64_t secret) const {
@@ -112,12 +112,11 @@ class Channel {
   private:
     using Outcome = protocol::Outcome<>;
     enum class State : std::uint8_t { open, closing, closing_by_client };
-    enum class StageOfEnd : std::uint8_t { none, giving_up, given_up };
     enum class Mode : std::uint8_t { plain, confirm, transaction };
 
     struct Unacknowledged {
         EntryNumber entry = 0;
-        std::uint32_t origin = 0;  // 0: nothing here
+        std::uint32_t subscription = 0;  // 0: nothing here
         std::uint32_t in_transaction : 1 = 0;
         std::uint32_t delivered_at : 31 = 0;  // seconds of the steady clock
         std::uint64_t stored = 0;             // the message's id in the journal
@@ -148,7 +147,7 @@ class Channel {
     };
 
     // channel.cpp
-    void cancel_for_good(Origin& origin);
+    void cancel_for_good(Subscription& subscription);
     void give_up_then(std::function<void()> then);
     Outcome channel_flow(const protocol::channel::Flow&);
     Outcome confirm_select(const protocol::confirm::Select&);
@@ -168,7 +167,7 @@ class Channel {
     protocol::Outcome<const QueueInfo*> usable_queue(std::string_view name);
     void ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQuestion question,
                    std::function<Outcome(const Answer&)> then);
-    void ask_queue_of(const Origin& origin, protocol::MethodId cause, QueueQuestion question,
+    void ask_queue_of(const Subscription& subscription, protocol::MethodId cause, QueueQuestion question,
                       std::function<Outcome(const Answer&)> then);
     void ask_catalog(protocol::MethodId cause, CatalogRequest request,
                      std::function<Outcome(const Answer&)> then);
@@ -217,17 +216,19 @@ class Channel {
     /// follows.
     void limit_consumers(std::size_t next);
     void distribute_grants();
-    Origin& add_origin(const QueueInfo& queue, bool no_ack);
-    Origin* find_origin(std::string_view tag);
-    void remove_origin(Origin& origin);
-    void drop_if_unused(Origin& origin);
+    Subscription& add_subscription(const QueueInfo& queue, bool no_ack);
+    Subscription* find_subscription(std::string_view tag);
+    /// Of a consumer; null if it is gone, and another one may have its place.
+    Subscription* find_subscription(std::uint32_t index, ConsumerId id);
+    void remove_subscription(Subscription& subscription);
+    void drop_if_unused(Subscription& subscription);
     /// The queue is not to know it any more, for it is about to go.
-    void leave_queue(Origin& origin);
-    void stop_wanting(Origin& origin);
-    Origin& origin_of_gets(QueueId queue, ShardIndex home);
+    void leave_queue(Subscription& subscription);
+    void stop_wanting(Subscription& subscription);
+    Subscription& subscription_of_gets(QueueId queue, ShardIndex home);
     /// No more deliveries; it goes when the last one is settled.
-    void end_consumer(Origin& origin);
-    void tell_cancelled(ConsumerId id);
+    void end_consumer(Subscription& subscription);
+    void tell_cancelled(std::uint32_t index, ConsumerId id);
 
     // channel_settle.cpp
     class Runs;
@@ -303,13 +304,15 @@ class Channel {
                                 std::function<void(bool delivered)> told);
 
     // channel_deliver.cpp
-    DeliveryTag number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored);
+    DeliveryTag number_delivery(Subscription& subscription, EntryNumber entry, std::uint64_t stored);
     DeliveryTag number_get(QueueId queue, const Answer& answer);
     void write_get_ok(DeliveryTag tag, const Answer& answer);
     void return_unroutable(const Publication& publication);
-    void write_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered);
+    void write_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
+                        bool redelivered);
     /// Of one whose body is referenced, or takes several frames.
-    void write_long_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered);
+    void write_long_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
+                             bool redelivered);
     /// All of it, or nothing if it throws. `message`: to refer to if the body is large; null: it is copied.
     /// `owed`: as Output has it.
     void write_content(std::string_view method, std::string_view names, std::string_view after_names,
@@ -323,7 +326,8 @@ class Channel {
     const std::uint16_t number_;
     State state_ = State::open;
     Mode mode_ = Mode::plain;
-    StageOfEnd stage_of_end_ = StageOfEnd::none;
+    bool takes_deliveries_ = true;
+    bool given_up_ = false;
     bool confirm_due_ = false;
     std::uint32_t prefetch_ = 0;          // for consumers to come; 0: none
     std::uint32_t channel_prefetch_ = 0;  // qos global; 0: none
@@ -341,13 +345,13 @@ class Channel {
     LastRoute last_route_;
     QueueId undecided_{};  // of `send_to`
     Replies replies_;
-    SequenceMap<Unacknowledged> unacknowledged_{1};  // by delivery tag
-    std::vector<std::unique_ptr<Origin>> origins_;   // by index; 0 is empty
-    std::vector<std::uint32_t> free_origins_;
-    std::uint32_t next_to_cancel_ = 0;                    // of the origins, while it gives up
-    std::unordered_map<std::string_view, Origin*> tags_;  // of consumers that are not cancelled
-    std::unordered_map<QueueId, Origin*> gets_;           // origins of basic.get
-    std::list<Origin*> wanting_;                          // origins that want a grant, in turn
+    SequenceMap<Unacknowledged> unacknowledged_{1};             // by delivery tag
+    std::vector<std::unique_ptr<Subscription>> subscriptions_;  // by index; 0 is empty
+    std::vector<std::uint32_t> free_subscriptions_;
+    std::uint32_t next_to_cancel_ = 0;                          // of the subscriptions, while it gives up
+    std::unordered_map<std::string_view, Subscription*> tags_;  // of consumers that are not cancelled
+    std::unordered_map<QueueId, Subscription*> gets_;           // subscriptions of basic.get
+    std::list<Subscription*> wanting_;                          // subscriptions that want a grant, in turn
     bool distributing_ = false;
     std::unique_ptr<Transaction> transaction_;
 };

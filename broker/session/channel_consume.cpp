@@ -35,7 +35,7 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
     if (method.queue == direct_reply_name) return consume_replies(method);
     const auto name = queue_name(method.queue);
     if (!name) return std::unexpected(name.error());
-    if (!method.consumer_tag.empty() && (find_origin(method.consumer_tag) != nullptr ||
+    if (!method.consumer_tag.empty() && (find_subscription(method.consumer_tag) != nullptr ||
                                          (replies_.consuming && replies_.tag == method.consumer_tag)))
         return fail(ConnectionReply::not_allowed,
                     fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
@@ -54,37 +54,39 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
 
     if (!shard().has_room_for_consumer())
         return fail(ConnectionReply::resource_error, "there is no number left for another consumer");
-    Origin& origin = add_origin(**queue, method.no_ack);
-    origin.tag = method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag);
-    shard().hold(origin.octets());
-    tags_.emplace(origin.tag, &origin);
-    origin.id = shard().add_consumer(origin);
-    origin.head.assign("\1\0\0\0\0\0\0\0\x3c\0\x3c", 11);
-    protocol::store_big_endian(origin.head.data() + 1, number_);
-    origin.head += static_cast<char>(origin.tag.size());
-    origin.head += origin.tag;
+    Subscription& subscription = add_subscription(**queue, method.no_ack);
+    subscription.tag =
+        method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag);
+    shard().hold(subscription.octets());
+    tags_.emplace(subscription.tag, &subscription);
+    subscription.end.consumer = shard().add_consumer(subscription);
+    subscription.head.assign("\1\0\0\0\0\0\0\0\x3c\0\x3c", 11);
+    protocol::store_big_endian(subscription.head.data() + 1, number_);
+    subscription.head += static_cast<char>(subscription.tag.size());
+    subscription.head += subscription.tag;
 
-    Consumer consumer{.id = origin.id};
+    Consumer consumer{.id = subscription.end.consumer};
     if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
     consumer.priority = static_cast<std::int32_t>(
         std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
     consumer.no_ack = method.no_ack;
     consumer.granted = channel_prefetch_ != 0;
     ask_queue(**queue, method.id, ask::Subscribe{consumer, method.exclusive},
-              [this, &origin, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
+              [this, &subscription, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
                   if (answer.status != Answer::Status::done) {
-                      remove_origin(origin);
+                      remove_subscription(subscription);
                       if (answer.status == Answer::Status::gone) return not_found("queue", name);
                       return fail(ChannelReply::access_refused,
                                   queue_in_vhost(name, vhost().name) + " in exclusive use");
                   }
-                  origin.home = answer.home;
-                  if (!nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = origin.tag});
+                  subscription.end.home = answer.home;
+                  if (!nowait)
+                      session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = subscription.tag});
                   // Only now may it be given something.
-                  if (origin.near_queue != nullptr && session_.full())
-                      origin.near_queue->hold(*origin.near_consumer, true);
-                  const bool near = origin.home == shard().index();
-                  shard().open_window(origin,
+                  if (subscription.near_queue != nullptr && session_.full())
+                      subscription.near_queue->hold(*subscription.near_consumer, true);
+                  const bool near = subscription.end.home == shard().index();
+                  shard().open_window(subscription.end,
                                       near ? Consumer::unlimited : shard().settings().consumer_window);
                   return {};
               });
@@ -100,42 +102,43 @@ Channel::Outcome Channel::basic_cancel(std::string_view tag, bool nowait, bool r
         replies_.consuming = false;
         return answer();
     }
-    Origin* origin = find_origin(tag);
-    if (origin == nullptr) return answer();
-    ask_queue_of(*origin, protocol::basic::Cancel::id, ask::Cancel{origin->id},
-                 [this, origin, answer](const Answer&) {
+    Subscription* subscription = find_subscription(tag);
+    if (subscription == nullptr) return answer();
+    ask_queue_of(*subscription, protocol::basic::Cancel::id, ask::Cancel{subscription->end.consumer},
+                 [this, subscription, answer](const Answer&) {
                      const Outcome answered = answer();
-                     end_consumer(*origin);  // its share of the channel's limit goes to others
+                     end_consumer(*subscription);  // its share of the channel's limit goes to others
                      return answered;
                  });
     return {};
 }
 
-void Channel::queue_gone(Origin& origin) {
-    if (origin.cancelled || origin.lost) return;
-    origin.lost = true;
+void Channel::queue_gone(Subscription& subscription) {
+    if (subscription.cancelled || subscription.lost) return;
+    subscription.lost = true;
     // While a question is open the reply to it goes first: a channel that deletes its queue gets delete-ok,
     // then this.
-    session_.when_answered([&session = session_, number = number_, id = origin.id] {
-        Channel* channel = session.find_channel(number);
-        if (channel != nullptr && channel->takes_deliveries()) channel->tell_cancelled(id);
-    });
+    session_.when_answered(
+        [&session = session_, number = number_, index = subscription.index, id = subscription.end.consumer] {
+            Channel* channel = session.find_channel(number);
+            if (channel != nullptr && channel->takes_deliveries()) channel->tell_cancelled(index, id);
+        });
 }
 
-void Channel::tell_cancelled(ConsumerId id) {
-    Origin* const origin = shard().find_consumer(id);
-    if (origin == nullptr || origin->channel != this || origin->cancelled) return;
+void Channel::tell_cancelled(std::uint32_t index, ConsumerId id) {
+    Subscription* const subscription = find_subscription(index, id);
+    if (subscription == nullptr || subscription->cancelled) return;
     if (session_.peer_takes_cancels())
-        session_.send(number_, protocol::basic::Cancel{.consumer_tag = origin->tag, .nowait = true});
-    end_consumer(*origin);
+        session_.send(number_, protocol::basic::Cancel{.consumer_tag = subscription->tag, .nowait = true});
+    end_consumer(*subscription);
 }
 
-void Channel::end_consumer(Origin& origin) {
-    origin.cancelled = true;
-    granted_ -= static_cast<std::uint32_t>(std::exchange(origin.granted, 0));
-    stop_wanting(origin);
-    tags_.erase(origin.tag);
-    drop_if_unused(origin);
+void Channel::end_consumer(Subscription& subscription) {
+    subscription.cancelled = true;
+    granted_ -= static_cast<std::uint32_t>(std::exchange(subscription.granted, 0));
+    stop_wanting(subscription);
+    tags_.erase(subscription.tag);
+    drop_if_unused(subscription);
     distribute_grants();
 }
 
@@ -165,102 +168,108 @@ Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
     return {};
 }
 
-// ---- Origins.
+// ---- Subscriptions.
 
-Origin& Channel::add_origin(const QueueInfo& queue, bool no_ack) {
-    auto origin = std::make_unique<Origin>();
-    origin->channel = this;
-    origin->queue = queue.id;
-    origin->home = queue.home;
-    origin->no_ack = no_ack;
-    if (free_origins_.empty()) {
-        origin->index = static_cast<std::uint32_t>(origins_.size());
-        make_room(free_origins_, origins_.size() + 1);  // for when it goes
-        origins_.emplace_back();
+Subscription& Channel::add_subscription(const QueueInfo& queue, bool no_ack) {
+    auto subscription = std::make_unique<Subscription>(*this);
+    subscription->end.queue = queue.id;
+    subscription->end.home = queue.home;
+    subscription->no_ack = no_ack;
+    if (free_subscriptions_.empty()) {
+        subscription->index = static_cast<std::uint32_t>(subscriptions_.size());
+        make_room(free_subscriptions_, subscriptions_.size() + 1);  // for when it goes
+        subscriptions_.emplace_back();
     } else {
-        origin->index = free_origins_.back();
-        free_origins_.pop_back();
+        subscription->index = free_subscriptions_.back();
+        free_subscriptions_.pop_back();
     }
-    Origin& added = *origin;
-    origins_[added.index] = std::move(origin);
+    Subscription& added = *subscription;
+    subscriptions_[added.index] = std::move(subscription);
     return added;
 }
 
-Origin* Channel::find_origin(std::string_view tag) {
+Subscription* Channel::find_subscription(std::string_view tag) {
     const auto found = tags_.find(tag);
     return found == tags_.end() ? nullptr : found->second;
 }
 
-Origin& Channel::origin_of_gets(QueueId queue, ShardIndex home) {
+Subscription* Channel::find_subscription(std::uint32_t index, ConsumerId id) {
+    Subscription* const there = subscriptions_[index].get();
+    return there != nullptr && there->end.consumer == id ? there : nullptr;
+}
+
+Subscription& Channel::subscription_of_gets(QueueId queue, ShardIndex home) {
     const auto found = gets_.find(queue);
     if (found != gets_.end()) return *found->second;
     const auto place = gets_.emplace(queue, nullptr).first;
     Undo none([&] { gets_.erase(place); });
-    place->second = &add_origin({.id = queue, .home = home}, false);
+    place->second = &add_subscription({.id = queue, .home = home}, false);
     none.keep();
     return *place->second;
 }
 
-void Channel::remove_origin(Origin& origin) {
-    const std::uint32_t index = origin.index;
-    if (origin.id == ConsumerId{}) {
-        gets_.erase(origin.queue);
+void Channel::remove_subscription(Subscription& subscription) {
+    const std::uint32_t index = subscription.index;
+    if (subscription.is_of_gets()) {
+        gets_.erase(subscription.end.queue);
     } else {
-        shard().remove_consumer(origin.id);
-        if (!origin.cancelled) tags_.erase(origin.tag);  // else its tag may be another's by now
+        shard().remove_consumer(subscription.end.consumer);
+        if (!subscription.cancelled) tags_.erase(subscription.tag);  // else its tag may be another's by now
     }
-    leave_queue(origin);
-    shard().let_go(origin.octets());
-    granted_ -= static_cast<std::uint32_t>(origin.granted);
-    stop_wanting(origin);
-    origins_[index].reset();
-    free_origins_.push_back(index);
+    leave_queue(subscription);
+    shard().let_go(subscription.octets());
+    granted_ -= static_cast<std::uint32_t>(subscription.granted);
+    stop_wanting(subscription);
+    subscriptions_[index].reset();
+    free_subscriptions_.push_back(index);
 }
 
-void Channel::leave_queue(Origin& origin) {
+void Channel::leave_queue(Subscription& subscription) {
     // A queue that exists has been told; one that is being deleted gets to its consumers one by one.
-    if (origin.near_queue != nullptr && origin.near_queue->stopped()) origin.near_queue->cancel(origin.id);
+    if (subscription.near_queue != nullptr && subscription.near_queue->stopped())
+        subscription.near_queue->cancel(subscription.end.consumer);
 }
 
-void Channel::drop_if_unused(Origin& origin) {
-    if (origin.unacknowledged == 0 && (origin.cancelled || origin.id == ConsumerId{})) remove_origin(origin);
+void Channel::drop_if_unused(Subscription& subscription) {
+    if (subscription.unacknowledged == 0 && (subscription.cancelled || subscription.is_of_gets()))
+        remove_subscription(subscription);
 }
 
 // ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged
 // never exceed it.
 
 void Channel::limit_consumers(std::size_t next) {
-    while (next != origins_.size()) {
-        Origin* const origin = origins_[next++].get();
-        if (origin == nullptr || origin->id == ConsumerId{} || origin->cancelled) continue;
-        granted_ -= static_cast<std::uint32_t>(std::exchange(origin->granted, 0));
-        stop_wanting(*origin);
-        shard().limit_by_grants(*origin, channel_prefetch_ != 0);
+    while (next != subscriptions_.size()) {
+        Subscription* const subscription = subscriptions_[next++].get();
+        if (subscription == nullptr || subscription->is_of_gets() || subscription->cancelled) continue;
+        granted_ -= static_cast<std::uint32_t>(std::exchange(subscription->granted, 0));
+        stop_wanting(*subscription);
+        shard().limit_by_grants(subscription->end, channel_prefetch_ != 0);
         shard().turn().spend(Turn::limited_consumer);
         if (shard().turn().is_over()) break;
     }
-    if (next != origins_.size()) return session_.go_on_later([this, next] { limit_consumers(next); });
+    if (next != subscriptions_.size()) return session_.go_on_later([this, next] { limit_consumers(next); });
     if (channel_prefetch_ != 0) session_.send(number_, protocol::basic::QosOk{});
     distribute_grants();
 }
 
-void Channel::wants_grant(Origin& origin) {
-    if (!takes_deliveries() || origin.cancelled || channel_prefetch_ == 0) return;
-    if (!origin.wants_grant) {
-        origin.wish = wanting_.insert(wanting_.end(), &origin);
-        origin.wants_grant = true;
+void Channel::wants_grant(Subscription& subscription) {
+    if (!takes_deliveries() || subscription.cancelled || channel_prefetch_ == 0) return;
+    if (!subscription.wishes) {
+        subscription.wish = wanting_.insert(wanting_.end(), &subscription);
+        subscription.wishes = true;
     }
     distribute_grants();
 }
 
-void Channel::stop_wanting(Origin& origin) {
-    if (std::exchange(origin.wants_grant, false)) wanting_.erase(origin.wish);
+void Channel::stop_wanting(Subscription& subscription) {
+    if (std::exchange(subscription.wishes, false)) wanting_.erase(subscription.wish);
 }
 
-void Channel::grant_returned(Origin& origin, std::int64_t messages) {
+void Channel::grant_returned(Subscription& subscription, std::int64_t messages) {
     // Grants of before a change of the limit are not counted any more.
-    const std::int64_t counted = std::min(messages, origin.granted);
-    origin.granted -= counted;
+    const std::int64_t counted = std::min(messages, subscription.granted);
+    subscription.granted -= counted;
     granted_ -= static_cast<std::uint32_t>(counted);
     distribute_grants();
 }
@@ -275,11 +284,11 @@ void Channel::distribute_grants() {
         const std::size_t used = unacknowledged_.size() - got_ + granted_;
         if (used >= channel_prefetch_) break;
         const std::size_t share = std::max<std::size_t>(1, (channel_prefetch_ - used) / wanting_.size());
-        Origin& origin = *wanting_.front();
-        stop_wanting(origin);
-        origin.granted += static_cast<std::int64_t>(share);
+        Subscription& subscription = *wanting_.front();
+        stop_wanting(subscription);
+        subscription.granted += static_cast<std::int64_t>(share);
         granted_ += static_cast<std::uint32_t>(share);
-        shard().grant(origin, static_cast<std::uint32_t>(share));
+        shard().grant(subscription.end, static_cast<std::uint32_t>(share));
     }
 }
 

@@ -13,31 +13,32 @@ using protocol::frame_head_size;
 using protocol::FrameType;
 using protocol::store_big_endian;
 
-inline DeliveryTag Channel::number_delivery(Origin& origin, EntryNumber entry, std::uint64_t stored) {
+inline DeliveryTag Channel::number_delivery(Subscription& subscription, EntryNumber entry,
+                                            std::uint64_t stored) {
     const DeliveryTag tag =
         unacknowledged_.push_back({.entry = entry,
-                                   .origin = origin.index,
+                                   .subscription = subscription.index,
                                    .in_transaction = 0,
                                    .delivered_at = static_cast<std::uint32_t>(shard().seconds()) & 0x7FFFFFFF,
                                    .stored = stored});
-    ++origin.unacknowledged;
+    ++subscription.unacknowledged;
     return tag;
 }
 
-inline void Channel::write_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag,
+inline void Channel::write_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
                                     bool redelivered) {
     const Publication& publication = arrival.publication();
     session_.touch();
     const std::size_t method_size =
-        origin.head.size() + 9 + publication.names.size();  // without its end octet
+        subscription.head.size() + 9 + publication.names.size();  // without its end octet
     const std::size_t size = method_size + publication.tail.size();
     if (publication.body_size <= copied_body &&
         publication.body_size + protocol::frame_overhead <= session_.frame_max() &&
         size <= Output::reservable) {
         char* at = session_.output().reserve(size);
-        std::memcpy(at, origin.head.data(), origin.head.size());
+        std::memcpy(at, subscription.head.data(), subscription.head.size());
         store_big_endian(at + 3, static_cast<std::uint32_t>(method_size - frame_head_size));
-        at += origin.head.size();
+        at += subscription.head.size();
         store_big_endian(at, tag);
         at[8] = redelivered ? 1 : 0;
         at += 9;
@@ -46,31 +47,32 @@ inline void Channel::write_delivery(const Origin& origin, Arrival& arrival, Deli
         std::memcpy(at, publication.tail.data(), publication.tail.size());
         set_channel(at, publication.header_frame_size, publication.body_size, number_);
     } else {
-        write_long_delivery(origin, arrival, tag, redelivered);
+        write_long_delivery(subscription, arrival, tag, redelivered);
     }
 }
 
-void Channel::deliver(Origin& origin, Arrival& arrival, EntryNumber entry, bool redelivered) {
+void Channel::deliver(Subscription& subscription, Arrival& arrival, EntryNumber entry, bool redelivered) {
     const DeliveryTag tag =
-        origin.no_ack ? unacknowledged_.skip() : number_delivery(origin, entry, arrival.stored());
+        subscription.no_ack ? unacknowledged_.skip() : number_delivery(subscription, entry, arrival.stored());
     try {
-        write_delivery(origin, arrival, tag, redelivered);
+        write_delivery(subscription, arrival, tag, redelivered);
     } catch (...) {
-        if (!origin.no_ack) {
+        if (!subscription.no_ack) {
             unacknowledged_.take(tag);
-            --origin.unacknowledged;
+            --subscription.unacknowledged;
         }
         throw;
     }
-    if (origin.granted > 0) {
-        --origin.granted;
+    if (subscription.granted > 0) {
+        --subscription.granted;
         --granted_;
     }
     session_.check_output();
 }
 
-void Channel::write_long_delivery(const Origin& origin, Arrival& arrival, DeliveryTag tag, bool redelivered) {
-    std::string method = origin.head.substr(frame_head_size);
+void Channel::write_long_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
+                                  bool redelivered) {
+    std::string method = subscription.head.substr(frame_head_size);
     char rest[9];
     store_big_endian(rest, tag);
     rest[8] = redelivered ? 1 : 0;
@@ -83,11 +85,11 @@ void Channel::write_long_delivery(const Origin& origin, Arrival& arrival, Delive
 DeliveryTag Channel::number_get(QueueId queue, const Answer& answer) {
     try {
         const DeliveryTag tag =
-            number_delivery(origin_of_gets(queue, answer.home), answer.entry, answer.message->stored);
+            number_delivery(subscription_of_gets(queue, answer.home), answer.entry, answer.message->stored);
         ++got_;
         return tag;
     } catch (...) {
-        shard().settle(Origin{.queue = queue, .home = answer.home}, answer.entry, 1, Settlement::requeue);
+        shard().settle({.queue = queue, .home = answer.home}, answer.entry, 1, Settlement::requeue);
         throw;
     }
 }
@@ -162,24 +164,24 @@ void Channel::write_frames(Output& output, std::string_view method, std::string_
     }
 }
 
-void Channel::owe_window(Origin& origin, std::int64_t octets) {
+void Channel::owe_window(Subscription& subscription, std::int64_t octets) {
     // A share that was used up with nothing to acknowledge is another's now.
-    if (origin.no_ack) distribute_grants();
-    origin.owed_window += octets;
-    if (session_.full() || origin.owed_window < shard().settings().consumer_window / 8) return;
-    shard().open_window(origin, origin.owed_window);
-    origin.owed_window = 0;
+    if (subscription.no_ack) distribute_grants();
+    subscription.owed_window += octets;
+    if (session_.full() || subscription.owed_window < shard().settings().consumer_window / 8) return;
+    shard().open_window(subscription.end, subscription.owed_window);
+    subscription.owed_window = 0;
 }
 
 void Channel::hold_consumers(bool held) {
-    for (const auto& origin : origins_) {
+    for (const auto& subscription : subscriptions_) {
         if (!held && session_.full()) return;  // one of them filled it again
-        if (origin == nullptr || origin->cancelled) continue;
-        if (origin->near_queue != nullptr) {
-            origin->near_queue->hold(*origin->near_consumer, held);
-        } else if (!held && origin->owed_window > 0) {
-            shard().open_window(*origin, origin->owed_window);
-            origin->owed_window = 0;
+        if (subscription == nullptr || subscription->cancelled) continue;
+        if (subscription->near_queue != nullptr) {
+            subscription->near_queue->hold(*subscription->near_consumer, held);
+        } else if (!held && subscription->owed_window > 0) {
+            shard().open_window(subscription->end, subscription->owed_window);
+            subscription->owed_window = 0;
         }
     }
 }

@@ -186,7 +186,7 @@ Channel::Outcome Channel::unbind(Binding binding, protocol::MethodId cause) {
     if (auto good = check_binding(binding); !good) return good;
     if (binding.to_queue) {
         const QueueInfo* queue = shard().view().queue(vhost(), binding.destination);
-        if (queue != nullptr && queue->owner != ConnectionId{} && queue->owner != session_.id() &&
+        if (queue != nullptr && queue->owner != AskerId{} && queue->owner != session_.id() &&
             has_binding(binding))
             return locked(binding.destination);
     }

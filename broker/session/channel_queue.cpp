@@ -94,7 +94,7 @@ Channel::Outcome Channel::declare(const Declaration& declaration) {
                          [this, declaration] { return declare(Declaration(declaration)); });
             return {};
         }
-        if (current->owner != (declaration.exclusive ? session_.id() : ConnectionId{})) return locked(name);
+        if (current->owner != (declaration.exclusive ? session_.id() : AskerId{})) return locked(name);
         const std::string resource = queue_in_vhost(name, vhost_name);
         if (declaration.durable != current->durable)
             return fail(ChannelReply::precondition_failed,
@@ -146,7 +146,7 @@ Channel::Outcome Channel::declare(const Declaration& declaration) {
                                    .home = shard().index(),
                                    .durable = declaration.durable,
                                    .auto_delete = declaration.auto_delete,
-                                   .owner = declaration.exclusive ? session_.id() : ConnectionId{},
+                                   .owner = declaration.exclusive ? session_.id() : AskerId{},
                                    .arguments = std::move(kept)}};
     if (declaration.exclusive) session_.expect_exclusive_queue();
     ask_catalog(cause, std::move(request), [this, declaration](const Answer& answer) -> Outcome {

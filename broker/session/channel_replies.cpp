@@ -15,7 +15,7 @@ using protocol::ConnectionReply;
 Channel::Outcome Channel::consume_replies(const protocol::basic::Consume& method) {
     if (!method.no_ack) return fail(ChannelReply::precondition_failed, "reply consumer cannot acknowledge");
     if (replies_.consuming) return fail(ChannelReply::precondition_failed, "reply consumer already set");
-    if (!method.consumer_tag.empty() && find_origin(method.consumer_tag) != nullptr)
+    if (!method.consumer_tag.empty() && find_subscription(method.consumer_tag) != nullptr)
         return fail(ConnectionReply::not_allowed,
                     fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
     replies_ = {true, random_secret(),

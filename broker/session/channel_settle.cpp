@@ -14,8 +14,8 @@ namespace trilby::broker {
 using protocol::ChannelReply;
 using protocol::ConnectionReply;
 
-/// Gathers neighbouring entries of one origin, so that a queue is told once for a run of them. The last run
-/// is told by `flush`.
+/// Gathers neighbouring entries of one subscription, so that a queue is told once for a run of them. The last
+/// run is told by `flush`.
 class Channel::Runs {
   public:
     Runs(Channel& channel, Settlement settlement) : channel_(channel), settlement_(settlement) {}
@@ -25,9 +25,9 @@ class Channel::Runs {
     /// The delivery of that tag; there must be one, and the tags come in order.
     void add(DeliveryTag tag) {
         const Unacknowledged one = *channel_.unacknowledged_.find(tag);  // flush may move them
-        if (count_ == 0 || one.origin != origin_ || one.entry != first_ + count_) {
+        if (count_ == 0 || one.subscription != subscription_ || one.entry != first_ + count_) {
             flush();
-            origin_ = one.origin;
+            subscription_ = one.subscription;
             first_ = one.entry;
             first_tag_ = tag;
         }
@@ -38,19 +38,19 @@ class Channel::Runs {
     /// First the queue is told, or this throws with nothing changed; then they are the channel's no more.
     void flush() {
         if (count_ == 0) return;
-        Origin& origin = *channel_.origins_[origin_];
+        Subscription& subscription = *channel_.subscriptions_[subscription_];
         const std::uint32_t count = std::exchange(count_, 0);
-        channel_.shard().settle(origin, first_, count, settlement_);
+        channel_.shard().settle(subscription.end, first_, count, settlement_);
         channel_.unacknowledged_.take_each(first_tag_, last_tag_ + 1, [](const Unacknowledged&) {});
-        if (origin.id == ConsumerId{}) channel_.got_ -= count;
-        origin.unacknowledged -= count;
-        channel_.drop_if_unused(origin);
+        if (subscription.is_of_gets()) channel_.got_ -= count;
+        subscription.unacknowledged -= count;
+        channel_.drop_if_unused(subscription);
     }
 
   private:
     Channel& channel_;
     const Settlement settlement_;
-    std::uint32_t origin_ = 0;
+    std::uint32_t subscription_ = 0;
     EntryNumber first_ = 0;
     DeliveryTag first_tag_ = 0, last_tag_ = 0;
     std::uint32_t count_ = 0;
@@ -142,7 +142,7 @@ Channel::Outcome Channel::tx_commit() {
         return {};
     };
     session_.ask(this, protocol::tx::Commit::id, answered,
-                 [&](ReplyTo safe) { shard().answer_when_safe(*position, safe); });
+                 [&](ReplyTo safe) { shard().tell_when_settles_are_safe(*position, safe); });
     return {};
 }
 
@@ -162,7 +162,7 @@ std::optional<std::uint64_t> Channel::store(Transaction& transaction) {
     for (const auto& [tag, settlement] : transaction.settlements) {
         const Unacknowledged& one = *unacknowledged_.find(tag);
         if (settlement == Settlement::requeue || one.stored == 0) continue;
-        const QueueId id = origins_[one.origin]->queue;
+        const QueueId id = subscriptions_[one.subscription]->end.queue;
         if (const QueueInfo* queue = shard().view().queue(id); queue != nullptr && queue->durable)
             unit.settle(stored_id(id), one.stored);
     }

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "broker/session/channel.hpp"
+#include "protocol/room.hpp"
 
 namespace trilby::broker {
 
@@ -15,20 +16,23 @@ namespace connection = protocol::connection;
 namespace {
 /// Ticks come four times a second, so what is nearly due is due.
 constexpr std::chrono::milliseconds tick_slack{300};
+/// The number under which the disk is asked; no question's.
+constexpr std::uint32_t safe_publishes = 0;
 }  // namespace
 
-Session::Session(Shard& shard, Peer peer)
+Session::Session(Shard& shard, Peer peer, SessionHost& loop)
     : shard_(shard),
+      host_(loop),
       peer_(std::move(peer)),
       since_(shard.now()),
       life_(shard.now() + shard.settings().handshake_timeout),
       frame_max_(protocol::frame_min_size),
       output_(shard.chunks(), shard.messages()) {
-    id_ = shard.add_session(*this);
+    id_ = shard.add_resident(*this);
 }
 
 Session::~Session() {
-    shard_.remove_session(id_);
+    shard_.remove_resident(id_);
 }
 
 // ---- Input and what holds it back.
@@ -166,6 +170,31 @@ void Session::confirm_at_end_of_turn(Channel& channel) {
     touch();
 }
 
+// The disk answers in the order in which it is asked.
+void Session::confirm_when_safe(Channel& channel, DeliveryTag tag) {
+    unsafe_.push_back({channel.number(), channel.serial(), tag});
+    Undo not_asked([this] { unsafe_.pop_back(); });
+    shard_.tell_when_publishes_are_safe({id_, safe_publishes});
+    not_asked.keep();
+}
+
+void Session::confirm_first_of_unsafe() {
+    const Unsafe first = unsafe_.front();
+    Channel* const channel = find_channel(first.channel);
+    if (channel != nullptr && channel->serial() == first.serial) channel->confirm_to(first.tag);
+    unsafe_.pop_front();
+}
+
+bool Session::takes_replies(const ReplyAddress& address) {
+    const Channel* const channel = find_channel(address.channel);
+    return channel != nullptr && channel->consumes_replies(address.secret);
+}
+
+bool Session::take_reply(const ReplyAddress& address, Message& message) {
+    Channel* const channel = find_channel(address.channel);
+    return channel != nullptr && channel->deliver_direct_reply(address.secret, message);
+}
+
 // ---- Questions.
 
 ReplyTo Session::open_question(Channel* channel, protocol::MethodId cause, Continuation then) {
@@ -181,7 +210,8 @@ void Session::close_question(std::uint32_t number) {
     if (questions_.empty()) gates_ = static_cast<std::uint8_t>(gates_ & ~Gate::question);
 }
 
-void Session::on_answer(std::uint32_t number, const Answer& answer) {
+void Session::answered(std::uint32_t number, const Answer& answer) {
+    if (number == safe_publishes) return confirm_first_of_unsafe();
     const auto found = questions_.find(number);
     if (found == questions_.end()) return;
     const Question asked = std::move(found->second);

@@ -32,19 +32,30 @@ struct Peer {
     std::uint16_t local_port = 0;
 };
 
+class Session;
+
+/// Who moves the octets of sessions: the loop of their shard.
+class SessionHost {
+  public:
+    /// It has something to be written, is to be read again, or is over: to be looked at before the turn ends,
+    /// once, however often it says so (Session::touched).
+    virtual void touched(Session& session) = 0;
+
+  protected:
+    ~SessionHost() = default;
+};
+
 /// The rules of one connection, without its socket: octets and time in, octets out, and calls to its shard.
 /// Never throws for what a peer sends. One shard's thread.
 ///
 /// A session that has asked something (of the catalog, of a queue's home) does not read on until it is
 /// answered, so replies come in the order of requests and nothing overtakes.
-class Session {
+class Session final : public Resident {
   public:
-    Session(Shard& shard, Peer peer);
+    Session(Shard& shard, Peer peer, SessionHost& loop);
     ~Session();
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
 
-    ConnectionId id() const { return id_; }
+    AskerId id() const { return id_; }
     /// "127.0.0.1:50000 -> 127.0.0.1:5672", as RabbitMQ names connections, and " - 'NAME'" if its client gave
     /// it one; fit for the log.
     std::string name() const;
@@ -81,30 +92,30 @@ class Session {
     void drop();
     /// Something that was done for it has thrown: closed with 541, or without a word if that is too much as
     /// well.
-    void fail(const char* what) noexcept;
+    void fail(const char* what) noexcept override;
 
     bool touched = false;  // of the loop: it is in its list of sessions to look at
     void* host = nullptr;  // of the loop: the socket's side
 
-    // ---- For the shard.
+    // ---- Resident: for the shard.
 
-    void on_answer(std::uint32_t question, const Answer& answer);
-    void room_made();
-    /// It had more to do than its share of a turn; it is read on.
-    void turn_came();
-    void alarm_changed();
-    /// Octets of messages that its channels have begun and not finished.
-    std::size_t unfinished() const;
-    /// Closes the connection if these are so many.
-    void drop_unfinished(std::size_t least);
-    /// The broker stops: connection.close 320, or 541 if that is because the journal has failed.
-    void stop(bool journal_failed);
-    Channel* find_channel(std::uint16_t number) {
-        return last_channel_ != nullptr && last_number_ == number ? last_channel_ : look_for_channel(number);
-    }
+    void answered(std::uint32_t question, const Answer& answer) override;
+    void room_made() override;
+    void turn_came() override;
+    void alarm_changed() override;
+    std::size_t unfinished() const override;
+    /// Closes the connection.
+    void drop_unfinished(std::size_t least) override;
+    /// connection.close 320, or 541 if the journal has failed.
+    void stop(bool journal_failed) override;
+    bool takes_replies(const ReplyAddress& address) override;
+    bool take_reply(const ReplyAddress& address, Message& message) override;
 
     // ---- For its channels.
 
+    Channel* find_channel(std::uint16_t number) {
+        return last_channel_ != nullptr && last_number_ == number ? last_channel_ : look_for_channel(number);
+    }
     Shard& shard() { return shard_; }
     Vhost& vhost() { return *vhost_; }
     const std::string& user() const { return user_; }
@@ -124,7 +135,7 @@ class Session {
         touch();
     }
     void touch() {
-        if (!touched) shard_.touch(*this);
+        if (!touched) host_.touched(*this);
     }
     /// After a delivery was written.
     void check_output() {
@@ -135,6 +146,8 @@ class Session {
     /// does not read: those beyond are dropped, and counted.
     bool takes_direct_reply();
     void confirm_at_end_of_turn(Channel& channel);
+    /// Calls Channel::confirm_to when the disk has what was published so far.
+    void confirm_when_safe(Channel& channel, DeliveryTag tag);
 
     using Continuation = std::function<protocol::Outcome<>(const Answer&)>;
     /// Asks by `put(ReplyTo)`, and does not read on until the answer was given to `then`. An error that it
@@ -145,7 +158,7 @@ class Session {
         try {
             put(to);
         } catch (...) {
-            close_question(to.question);
+            close_question(to.number);
             throw;
         }
     }
@@ -199,6 +212,7 @@ class Session {
     ReplyTo open_question(Channel* channel, protocol::MethodId cause, Continuation then);
     void close_question(std::uint32_t number);
     void take_answer(const Question& asked, const Answer& answer);
+    void confirm_first_of_unsafe();
 
     void start_ok(const protocol::connection::StartOk& method);
     void tune_ok(const protocol::connection::TuneOk& method);
@@ -245,9 +259,10 @@ class Session {
     std::chrono::milliseconds timeout_check_interval() const;
 
     Shard& shard_;
+    SessionHost& host_;
     const Peer peer_;
     const Shard::Time since_;  // the connection is there
-    ConnectionId id_{};
+    AskerId id_{};
     SessionLife life_;
     std::uint8_t gates_ = 0;
     bool parsing_ = false;
@@ -285,6 +300,12 @@ class Session {
     Channel* last_channel_ = nullptr;  // that was looked for
     std::uint16_t last_number_ = 0;    // its number
     std::vector<Channel*> confirming_;
+    struct Unsafe {
+        std::uint16_t channel;
+        std::uint64_t serial;
+        DeliveryTag tag;
+    };
+    std::deque<Unsafe> unsafe_;  // publishes that the disk is waited for, in order
     std::vector<QueueId> exclusive_queues_;
     std::unordered_map<std::uint32_t, Question> questions_;  // by number
     std::deque<std::function<void()>> after_answers_;

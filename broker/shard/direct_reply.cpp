@@ -36,7 +36,7 @@ std::optional<ReplyAddress> ReplyAddress::parse(std::string_view name) {
     if (!read_hex(name.substr(0, 16), connection) || !read_hex(name.substr(16, 4), address.channel) ||
         !read_hex(name.substr(20, 16), address.secret))
         return std::nullopt;
-    address.connection = ConnectionId{connection};
+    address.connection = AskerId{connection};
     return address;
 }
 

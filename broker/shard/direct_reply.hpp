@@ -16,7 +16,7 @@ inline constexpr std::string_view direct_reply_name = "amq.rabbitmq.reply-to";
 /// Where a direct reply goes. Its name is what the replier sees: `amq.rabbitmq.reply-to.` and hexadecimal
 /// digits. The secret is random, so only who got the request can reply.
 struct ReplyAddress {
-    ConnectionId connection{};
+    AskerId connection{};
     std::uint16_t channel = 0;
     std::uint64_t secret = 0;
 

@@ -4,8 +4,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "broker/session/channel.hpp"
-#include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
 #include "protocol/room.hpp"
 
@@ -32,21 +30,18 @@ void Shard::receive_enqueue(const Mail& mail) {
     if (Queue* queue = near_queue(mail.queue)) {
         Arrival arrival(mail.message(), messages_);
         queue->publish(arrival);
-        bodies_.added_while_behind();  // its publisher sees `behind_`; nobody here has to pause for it
+        bodies_
+            .added_while_behind();  // its publisher sees that it is behind; nobody here has to pause for it
     } else if (mail.message()->stored != 0) {  // deleted meanwhile
-        journal_->settle(stored_id(mail.queue), mail.message()->stored);
+        journal()->settle(stored_id(mail.queue), mail.message()->stored);
     }
     messages_.release(mail.message());
 }
 
 void Shard::could_not_receive(const Mail& mail, const char* what) noexcept {
-    if (Origin* origin = consumers_.find(mail.consumer)) return fail(origin->channel->session(), what);
+    if (Subscriber* subscriber = consumers_.find(mail.consumer)) return subscriber->resident().fail(what);
     // A queue could not go on; it does so when it hears of its consumers or publishers again.
     spdlog::error("shard {}: {}", index_, what);
-}
-
-void Shard::fail(Session& session, const char* what) noexcept {
-    session.fail(what);
 }
 
 void Shard::receive_other(const Mail& mail) {
@@ -68,11 +63,12 @@ void Shard::receive_other(const Mail& mail) {
             break;
         case Mail::Kind::deliver: receive_delivery(mail); break;
         case Mail::Kind::wants_grant:
-            if (Origin* origin = consumers_.find(mail.consumer)) origin->channel->wants_grant(*origin);
+            if (Subscriber* subscriber = consumers_.find(mail.consumer))
+                subscriber->wants_grant(mail.consumer);
             break;
         case Mail::Kind::returned_grant:
-            if (Origin* origin = consumers_.find(mail.consumer))
-                origin->channel->grant_returned(*origin, mail.count);
+            if (Subscriber* subscriber = consumers_.find(mail.consumer))
+                subscriber->grant_returned(mail.consumer, mail.count);
             break;
         case Mail::Kind::letter: {
             open_guarded(*mail.letter());
@@ -83,19 +79,20 @@ void Shard::receive_other(const Mail& mail) {
 }
 
 void Shard::receive_delivery(const Mail& mail) {
-    Origin* origin = consumers_.find(mail.consumer);
-    if (origin != nullptr && origin->channel->takes_deliveries()) {
+    Subscriber* const subscriber = consumers_.find(mail.consumer);
+    if (subscriber != nullptr && subscriber->takes()) {
         Arrival arrival(mail.message(), messages_);
-        origin->channel->deliver(*origin, arrival, mail.number, mail.flag);
-        guard(origin->channel->session(), [&] {
-            origin->channel->owe_window(*origin, static_cast<std::int64_t>(mail.message()->weight()));
-        });
-    } else if (origin == nullptr || !origin->no_ack) {
+        subscriber->deliver(
+            {.queue = mail.queue, .consumer = mail.consumer, .entry = mail.number, .redelivered = mail.flag},
+            arrival);
+        guard(subscriber->resident(),
+              [&] { subscriber->used_window(static_cast<std::int64_t>(mail.message()->weight())); });
+    } else if (subscriber == nullptr || !subscriber->no_ack) {
         // It was under way when its consumer went: back to its place.
         const QueueInfo* const queue = view_.queue(mail.queue);
-        const Origin gone{
-            .id = mail.consumer, .queue = mail.queue, .home = queue == nullptr ? index_ : queue->home};
-        settle(gone, mail.number, 1, Settlement::requeue);
+        settle(
+            {.queue = mail.queue, .home = queue == nullptr ? index_ : queue->home, .consumer = mail.consumer},
+            mail.number, 1, Settlement::requeue);
     }
     messages_.release(mail.message());
 }
@@ -126,7 +123,8 @@ void Shard::could_not_open(Letter& letter, const std::exception& error) {
     } else if (const auto* find = std::get_if<letter::FindDirectReply>(&letter)) {
         refuse(find->reply_to);
     } else if (const auto* gone = std::get_if<letter::QueueGone>(&letter)) {
-        if (Origin* origin = consumers_.find(gone->consumer)) fail(origin->channel->session(), error.what());
+        if (Subscriber* subscriber = consumers_.find(gone->consumer))
+            subscriber->resident().fail(error.what());
     } else if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
         throw std::bad_alloc();  // it cannot be refused, and goes on where it was
     }
@@ -175,8 +173,9 @@ void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_t
         const bool near = shard_of(consumer.id) == index_;
         if (!near && queue->may_move() && !stopping_)
             return begin_move(*queue, {id, std::move(question), reply_to});
-        consumer.near = near ? consumers_.find(consumer.id) : nullptr;
-        if (near && consumer.near == nullptr) {
+        consumer.receiver = near ? static_cast<Receiver*>(consumers_.find(consumer.id))
+                                 : far_receivers_[shard_of(consumer.id)].get();
+        if (consumer.receiver == nullptr) {
             answer.status = Answer::Status::gone;
         } else if (queue->subscribe(consumer, subscribe->exclusive) == Queue::Subscribe::in_exclusive_use) {
             answer.status = Answer::Status::in_exclusive_use;
@@ -202,8 +201,8 @@ void Shard::open_one(letter::ToCatalog& letter) {
 }
 
 void Shard::open_one(letter::Reply& letter) {
-    if (Session* session = sessions_.find(letter.to.connection))
-        guard(*session, [&] { session->on_answer(letter.to.question, letter.answer); });
+    if (Resident* resident = residents_.find(letter.to.asker))
+        guard(*resident, [&] { resident->answered(letter.to.number, letter.answer); });
     if (letter.answer.message != nullptr) messages_.release(letter.answer.message);
 }
 
@@ -224,7 +223,7 @@ void Shard::open_one(letter::Applied&) {
 }
 
 void Shard::open_one(letter::QueueGone& letter) {
-    if (Origin* origin = consumers_.find(letter.consumer)) origin->channel->queue_gone(*origin);
+    if (Subscriber* subscriber = consumers_.find(letter.consumer)) subscriber->queue_gone();
 }
 
 void Shard::open_one(letter::Adopt& letter) {
@@ -232,26 +231,22 @@ void Shard::open_one(letter::Adopt& letter) {
 }
 
 void Shard::open_one(letter::DirectReply& letter) {
-    Session* const session = sessions_.find(letter.address.connection);
-    Channel* const channel = session == nullptr ? nullptr : session->find_channel(letter.address.channel);
-    if (channel != nullptr && letter.message != nullptr)
-        guard(*session, [&] {
-            letter.delivered = channel->deliver_direct_reply(letter.address.secret, *letter.message);
-        });
+    Resident* const resident = residents_.find(letter.address.connection);
+    if (resident != nullptr && letter.message != nullptr)
+        guard(*resident, [&] { letter.delivered = resident->take_reply(letter.address, *letter.message); });
     if (letter.message != nullptr) messages_.release(std::exchange(letter.message, nullptr));
     reply(letter.reply_to, {.status = letter.delivered ? Answer::Status::done : Answer::Status::gone});
 }
 
 void Shard::open_one(letter::FindDirectReply& letter) {
-    Session* const session = sessions_.find(letter.address.connection);
-    Channel* const channel = session == nullptr ? nullptr : session->find_channel(letter.address.channel);
-    const bool found = channel != nullptr && channel->consumes_replies(letter.address.secret);
+    Resident* const resident = residents_.find(letter.address.connection);
+    const bool found = resident != nullptr && resident->takes_replies(letter.address);
     reply(letter.reply_to, {.status = found ? Answer::Status::done : Answer::Status::gone});
 }
 
 void Shard::open_one(letter::Alarm& letter) {
     alarm_ = letter;
-    sessions_.each([this](Session& session) { guard(session, [&] { session.alarm_changed(); }); });
+    residents_.each([this](Resident& one) { guard(one, [&] { one.alarm_changed(); }); });
 }
 
 void Shard::open_one(letter::Reload& letter) {
@@ -260,23 +255,23 @@ void Shard::open_one(letter::Reload& letter) {
 
 void Shard::open_one(letter::DropUnfinished& letter) {
     std::uint64_t together = 0;
-    sessions_.each([&](Session& session) { together += session.unfinished(); });
+    residents_.each([&](const Resident& one) { together += one.unfinished(); });
     if (together < letter.worth) return;
     // Few that hold much, or the larger ones of many: at least half of it goes.
     const std::size_t least =
-        std::min(much_unfinished, static_cast<std::size_t>(together) / (2 * sessions_.size()));
-    sessions_.each([&](Session& session) { guard(session, [&] { session.drop_unfinished(least); }); });
+        std::min(much_unfinished, static_cast<std::size_t>(together) / (2 * residents_.size()));
+    residents_.each([&](Resident& one) { guard(one, [&] { one.drop_unfinished(least); }); });
 }
 
 void Shard::open_one(letter::Stop& letter) {
     stopping_ = true;
     ask_again_from_disk();
-    if (letter.journal_failed || (journal_ != nullptr && journal_->out_of_space())) {
+    if (letter.journal_failed || (journal() != nullptr && journal()->out_of_space())) {
         // Nothing more will be safe, or nobody can tell when; what was not safe was not promised.
-        for (; !commits_.empty(); commits_.pop_front())
-            reply(commits_.front().reply_to, {.status = Answer::Status::gone});
+        disk_waits_.give_up_settles(
+            [this](ReplyTo asker) { reply(asker, {.status = Answer::Status::gone}); });
     }
-    sessions_.each([&](Session& session) { guard(session, [&] { session.stop(letter.journal_failed); }); });
+    residents_.each([&](Resident& one) { guard(one, [&] { one.stop(letter.journal_failed); }); });
     loop_->stopping();
 }
 

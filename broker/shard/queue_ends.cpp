@@ -128,7 +128,7 @@ bool Shard::answer_decided() {
         reply(one.reply_to, {});
         one.reply_to = {};
     }
-    std::erase_if(undecided_, [](const Undecided& one) { return one.reply_to.connection == ConnectionId{}; });
+    std::erase_if(undecided_, [](const Undecided& one) { return one.reply_to.asker == AskerId{}; });
     some_decided_ = false;
     return true;
 }

@@ -7,7 +7,7 @@
 #include "protocol/room.hpp"
 
 // How a queue moves to the shard of its first consumer, once in its life: with both on one shard a message
-// is handed over by a call. It is closed meanwhile, as if it might end (shard_queue_ends.cpp), so that
+// is handed over by a call. It is closed meanwhile, as if it might end (queue_ends.cpp), so that
 // nothing overtakes:
 //
 //     its home                       every shard                         its new home
@@ -48,9 +48,10 @@ void Shard::hand_over(QueueId id) {
     Queue& queue = *near_queue(id);
     if (!queue.is_movable()) return open_again(id);
     // First what may throw: nobody sees the letter before the turn ends.
-    auto letter = std::make_unique<Letter>(letter::MoveQueue{queue.empty_at(*shards_[move.to]), {}});
+    auto letter =
+        std::make_unique<Letter>(letter::MoveQueue{queue.empty_at(shards_[move.to]->queue_home_), {}});
     auto& moved = std::get<letter::MoveQueue>(*letter);
-    send(move.to, {.kind = Mail::Kind::letter, .block = letter.get()});
+    roads_.send(move.to, {.kind = Mail::Kind::letter, .block = letter.get()});
     letter.release();
     queue.move_to(*moved.queue);
     moved.waiting = std::move(move.waiting);

@@ -6,8 +6,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "broker/session/channel.hpp"
-#include "broker/session/session.hpp"
 #include "protocol/room.hpp"
 
 namespace trilby::broker {
@@ -32,14 +30,21 @@ Shard::Shard(ShardIndex index, const Settings& settings, std::size_t shards)
               {.memory = settings.backlog_memory / shards,
                .cache_blocks =
                    std::max(least_cached_blocks, settings.backlog_cache / BlockCache::block_size / shards)}),
-      sessions_(index),
-      consumers_(index) {
-    if (index == 0) catalog_ = std::make_unique<Catalog>(*this, shards);
-    outgoing_.resize(shards);
-    incoming_.resize(shards);
+      residents_(index),
+      consumers_(index),
+      roads_(index, shards, settings) {
+    if (index == 0)
+        catalog_ = std::make_unique<Catalog>(Catalog::Home{.audience = *this,
+                                                           .view = view_,
+                                                           .turn = turn_,
+                                                           .shard = index,
+                                                           .shards = shards,
+                                                           .held_memory = settings.held_memory});
+    far_receivers_.resize(shards);
     for (std::size_t other = 0; other < shards; ++other)
         if (other != index)
-            outgoing_[other] = std::make_unique<Road>(settings.mailbox_items, settings.mailbox_octets);
+            far_receivers_[other] =
+                std::make_unique<FarReceiver>(roads_, static_cast<ShardIndex>(other), messages_);
 }
 
 Shard::~Shard() = default;
@@ -48,42 +53,20 @@ void Shard::clear() {
     queues_.clear();
     while (ended_ != nullptr) ended_ = std::move(ended_->next_ended());
     own_letters_.clear();
-    for (Road* road : incoming_)
-        while (road != nullptr && (road->publish() || road->has_mail()))
-            road->drain(SIZE_MAX, [&](const Mail& mail) {
-                if (mail.kind == Mail::Kind::letter) {
-                    delete mail.letter();
-                } else if (mail.block != nullptr) {
-                    messages_.release(mail.message());
-                }
-            });
+    roads_.clear(messages_);
     messages_.flush();
 }
 
 void Shard::connect(const std::vector<Shard*>& shards) {
     shards_ = shards;
     std::vector<MessagePool*> pools;
+    std::vector<Roads*> roads;
     for (Shard* shard : shards) {
         pools.push_back(&shard->messages_);
-        if (shard != this) incoming_[shard->index_] = shard->outgoing_[index_].get();
+        roads.push_back(&shard->roads_);
     }
     messages_.know(std::move(pools));
-}
-
-ConnectionId Shard::add_session(Session& session) {
-    return sessions_.insert(&session);
-}
-void Shard::remove_session(ConnectionId id) {
-    sessions_.take(id);
-}
-void Shard::touch(Session& session) {
-    loop_->touched(session);
-}
-
-// ---- Roads.
-
-void Shard::send(ShardIndex shard, const Mail& mail, std::uint64_t octets) {
-    road_to(shard).push(mail, octets);
+    roads_.connect(std::move(roads));
 }
 
 void Shard::send_letter(ShardIndex shard, Letter letter, std::uint64_t octets) {
@@ -92,7 +75,7 @@ void Shard::send_letter(ShardIndex shard, Letter letter, std::uint64_t octets) {
         return;
     }
     auto owned = std::make_unique<Letter>(std::move(letter));
-    send(shard, {.kind = Mail::Kind::letter, .block = owned.get()}, octets);
+    roads_.send(shard, {.kind = Mail::Kind::letter, .block = owned.get()}, octets);
     owned.release();
 }
 
@@ -117,27 +100,20 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
         some = true;
     }
     bool drained = false;
-    for (std::size_t other = 0; other < incoming_.size(); ++other) {
-        Road* road = incoming_[other];
-        if (road == nullptr) continue;
+    for (std::size_t other = 0; other < roads_.shards(); ++other) {
+        const auto from = static_cast<ShardIndex>(other);
+        if (!roads_.come_from(from)) continue;
         turn_.begin_share(1);
         some = try_to(other,
                       [&] {
                           const auto enough = [this] { return turn_.is_over(); };
                           const auto accept = [this](const Mail& mail) { receive(mail); };
-                          drained = road->drain(limit(static_cast<ShardIndex>(other)), accept, enough) != 0 ||
-                                    drained;
+                          drained = roads_.drain(from, limit(from), accept, enough) != 0 || drained;
                           return false;
                       }) ||
                some;
     }
-    if (drained) {
-        // What was taken must be seen by a sender that is about to sleep, or its wish must be seen here.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        for (std::size_t other = 0; other < incoming_.size(); ++other)
-            if (incoming_[other] != nullptr && incoming_[other]->sender_waits())
-                shards_[other]->wake_if_asleep();
-    }
+    if (drained) roads_.wake_who_waits();
     some = try_to("queues that end", [this] { return go_on_with_closings(); }) || some;
     if (catalog_ != nullptr) {
         turn_.begin_share(1);
@@ -147,7 +123,7 @@ bool Shard::take_mail(std::span<const std::size_t> limits) {
     some = try_to("queues that have ended", [this] { return clear_ended(); }) || some;
     turn_.begin_share();
     const bool undone = std::exchange(disk_undone_, false);
-    if (journal_ != nullptr && (journal_->moved() || undone))
+    if (journal() != nullptr && (journal()->moved() || undone))
         some = try_to("the journal", [this] { return look_at_journal(); }) || some;
     if (bodies_.moved() || undone) some = try_to("the disk", [this] { return look_at_disk(); }) || some;
     return some || drained;
@@ -164,25 +140,11 @@ void Shard::restore(QueueId id, std::uint64_t stored, bool redelivered) {
     near_queue(id)->restore(bodies_.restore(stored), redelivered);
 }
 
-void Shard::confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
-                              DeliveryTag tag) {
-    confirms_.push_back({journal_->publish_position(), session, channel, serial, tag});
-}
-
 bool Shard::look_at_journal() {
     Undo undone([this] { disk_undone_ = true; });
-    journal_->look();
-    const std::uint64_t publishes = journal_->safe_publishes();
-    for (; !confirms_.empty() && confirms_.front().position <= publishes; confirms_.pop_front()) {
-        const WaitingConfirm& first = confirms_.front();
-        Session* session = sessions_.find(first.session);
-        Channel* channel = session == nullptr ? nullptr : session->find_channel(first.channel);
-        if (channel != nullptr && channel->serial() == first.serial)
-            guard(*session, [&] { channel->confirm_to(first.tag); });
-    }
-    const std::uint64_t settles = journal_->safe_settles();
-    for (; !commits_.empty() && commits_.front().position <= settles; commits_.pop_front())
-        reply(commits_.front().reply_to, {});
+    journal()->look();
+    disk_waits_.answer(journal()->safe_publishes(), journal()->safe_settles(),
+                       [this](ReplyTo asker) { reply(asker, {}); });
     undone.keep();
     return true;
 }
@@ -190,12 +152,7 @@ bool Shard::look_at_journal() {
 bool Shard::look_at_disk() {
     Undo undone([this] { disk_undone_ = true; });
     bodies_.look();
-    if (!bodies_.is_behind() && behind_.load(std::memory_order_relaxed)) {
-        behind_.store(false, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_seq_cst);  // that first, then who sleeps
-        for (Shard* other : shards_)
-            if (other != this) other->wake_if_asleep();
-    }
+    if (!bodies_.is_behind()) roads_.caught_up();
     for (const QueueId id : std::exchange(waiting_for_disk_, {}))
         if (Queue* queue = near_queue(id)) {
             try {
@@ -239,28 +196,14 @@ void Shard::look_at_watermarks() {
 void Shard::end_turn() {
     if (taken() >= next_look_) look_at_watermarks();
     messages_.flush();
-    if (journal_ != nullptr) journal_->flush();
-    bool news = false;
-    std::uint64_t wake = 0;
-    for (std::size_t other = 0; other < outgoing_.size(); ++other) {
-        Road* road = outgoing_[other].get();
-        if (road == nullptr) continue;
-        if (road->publish()) {
-            news = true;
-            wake |= std::uint64_t{1} << other;
-        }
-    }
-    if (news) {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        for (std::size_t other = 0; wake != 0; ++other, wake >>= 1)
-            if (wake & 1) shards_[other]->wake_if_asleep();
-    }
-    if (bodies_.is_behind()) behind_.store(true, std::memory_order_relaxed);
+    if (journal() != nullptr) journal()->flush();
+    roads_.publish();
+    if (bodies_.is_behind()) roads_.set_behind();
     if (!waiting_for_room_.empty() && room_again()) {
-        const std::vector<ConnectionId> resumed = std::move(waiting_for_room_);
+        const std::vector<AskerId> resumed = std::move(waiting_for_room_);
         waiting_for_room_.clear();
-        for (const ConnectionId id : resumed)
-            if (Session* session = sessions_.find(id)) guard(*session, [&] { session->room_made(); });
+        for (const AskerId id : resumed)
+            if (Resident* resident = residents_.find(id)) guard(*resident, [&] { resident->room_made(); });
     }
 }
 
@@ -281,91 +224,78 @@ bool Shard::go_on_in_line() {
     for (std::size_t left = parties; left != 0 && turn_.line_goes_on(); --left) {
         turn_.spend(1);
         turn_.begin_share(parties);
-        const ConnectionId next = line_.front();
+        const AskerId next = line_.front();
         line_.pop_front();
-        if (Session* session = sessions_.find(next)) guard(*session, [&] { session->turn_came(); });
+        if (Resident* resident = residents_.find(next)) guard(*resident, [&] { resident->turn_came(); });
     }
     return parties != 0;
 }
 
 bool Shard::room_again() const {
-    for (const auto& road : outgoing_)
-        if (road != nullptr && road->stalled()) return false;
     // A broker that stops takes no publish any more: nobody has to wait for a disk that may have failed.
-    if (stopping_) return true;
-    return (journal_ == nullptr || !journal_->full()) && !bodies_.is_behind() &&
-           std::none_of(shards_.begin(), shards_.end(),
-                        [](const Shard* shard) { return shard->behind_.load(std::memory_order_relaxed); });
+    if (stopping_) return !roads_.some_stalled();
+    return !roads_.some_hold_up() && (journal() == nullptr || !journal()->full()) && !bodies_.is_behind();
 }
 
 bool Shard::has_mail() const {
     if (!own_letters_.empty() || !line_.empty() || queues_lack_memory_ || !closings_due_.empty() ||
         some_decided_ || ended_ != nullptr || (catalog_ != nullptr && catalog_->has_work()) || disk_undone_ ||
-        (journal_ != nullptr && journal_->moved()) || bodies_.moved())
+        (journal() != nullptr && journal()->moved()) || bodies_.moved())
         return true;
-    if (!waiting_for_room_.empty() && room_again()) return true;
-    for (const Road* road : incoming_)
-        if (road != nullptr && road->has_mail()) return true;
-    for (const auto& road : outgoing_)
-        if (road != nullptr && road->room_for_waiting()) return true;
-    return false;
-}
-
-void Shard::wake_if_asleep() {
-    if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) loop_->wake();
+    return (!waiting_for_room_.empty() && room_again()) || roads_.has_mail();
 }
 
 // ---- Speaking to queues.
 
 bool Shard::enqueue_far(const QueueInfo& queue, Arrival& arrival) {
     Message* const message = arrival.keep();
-    Road& road = road_to(queue.home);
     Undo not_sent([&] { messages_.release(message); });
-    road.push({.kind = Mail::Kind::enqueue, .queue = queue.id, .block = message}, message->weight());
+    roads_.send(queue.home, {.kind = Mail::Kind::enqueue, .queue = queue.id, .block = message},
+                message->weight());
     not_sent.keep();
-    return !road.stalled() && !shards_[queue.home]->behind_.load(std::memory_order_relaxed);
+    return !roads_.hold_up(queue.home);
 }
 
-void Shard::settle(const Origin& origin, EntryNumber first, std::uint32_t count, Settlement settlement) {
-    if (origin.home == index_) {
-        if (Queue* queue = near_queue(origin.queue)) queue->settle(origin.id, first, count, settlement);
+void Shard::settle(const QueueEnd& end, EntryNumber first, std::uint32_t count, Settlement settlement) {
+    if (end.home == index_) {
+        if (Queue* queue = near_queue(end.queue)) queue->settle(end.consumer, first, count, settlement);
         return;
     }
-    send(origin.home, {.kind = Mail::Kind::settle,
-                       .settlement = settlement,
-                       .count = count,
-                       .queue = origin.queue,
-                       .consumer = origin.id,
-                       .number = first});
+    roads_.send(end.home, {.kind = Mail::Kind::settle,
+                           .settlement = settlement,
+                           .count = count,
+                           .queue = end.queue,
+                           .consumer = end.consumer,
+                           .number = first});
 }
 
-void Shard::open_window(const Origin& origin, std::int64_t octets) {
-    if (origin.home == index_) {
-        if (Queue* queue = near_queue(origin.queue)) queue->open_window(origin.id, octets);
+void Shard::open_window(const QueueEnd& end, std::int64_t octets) {
+    if (end.home == index_) {
+        if (Queue* queue = near_queue(end.queue)) queue->open_window(end.consumer, octets);
         return;
     }
-    send(origin.home, {.kind = Mail::Kind::window,
-                       .queue = origin.queue,
-                       .consumer = origin.id,
-                       .number = static_cast<std::uint64_t>(octets)});
+    roads_.send(end.home, {.kind = Mail::Kind::window,
+                           .queue = end.queue,
+                           .consumer = end.consumer,
+                           .number = static_cast<std::uint64_t>(octets)});
 }
 
-void Shard::grant(const Origin& origin, std::uint32_t messages) {
-    if (origin.home == index_) {
-        if (Queue* queue = near_queue(origin.queue)) queue->grant(origin.id, messages);
+void Shard::grant(const QueueEnd& end, std::uint32_t messages) {
+    if (end.home == index_) {
+        if (Queue* queue = near_queue(end.queue)) queue->grant(end.consumer, messages);
         return;
     }
-    send(origin.home,
-         {.kind = Mail::Kind::grant, .count = messages, .queue = origin.queue, .consumer = origin.id});
+    roads_.send(end.home,
+                {.kind = Mail::Kind::grant, .count = messages, .queue = end.queue, .consumer = end.consumer});
 }
 
-void Shard::limit_by_grants(const Origin& origin, bool granted) {
-    if (origin.home == index_) {
-        if (Queue* queue = near_queue(origin.queue)) queue->limit_by_grants(origin.id, granted);
+void Shard::limit_by_grants(const QueueEnd& end, bool granted) {
+    if (end.home == index_) {
+        if (Queue* queue = near_queue(end.queue)) queue->limit_by_grants(end.consumer, granted);
         return;
     }
-    send(origin.home,
-         {.kind = Mail::Kind::limit, .flag = granted, .queue = origin.queue, .consumer = origin.id});
+    roads_.send(end.home,
+                {.kind = Mail::Kind::limit, .flag = granted, .queue = end.queue, .consumer = end.consumer});
 }
 
 void Shard::ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to) {
@@ -396,7 +326,7 @@ bool Shard::direct_reply(const ReplyAddress& address, Arrival& arrival, ReplyTo 
     Undo not_sent([&] { messages_.release(message); });
     send_letter(there, letter::DirectReply{address, message, reply_to}, arrival.weight());
     not_sent.keep();
-    return there == index_ || !road_to(there).stalled();
+    return there == index_ || !roads_.stalled(there);
 }
 
 void Shard::find_direct_reply(const ReplyAddress& address, ReplyTo reply_to) {
@@ -407,46 +337,12 @@ void Shard::find_direct_reply(const ReplyAddress& address, ReplyTo reply_to) {
 
 // ---- What queues say.
 
-void Shard::deliver(ConsumerId consumer, QueueId queue, Arrival& arrival, EntryNumber entry,
-                    bool redelivered) {
-    Message* const message = arrival.keep();
-    Undo not_sent([&] { messages_.release(message); });
-    send(shard_of(consumer),
-         {.kind = Mail::Kind::deliver,
-          .flag = redelivered,
-          .queue = queue,
-          .consumer = consumer,
-          .number = entry,
-          .block = message},
-         message->weight());
-    not_sent.keep();
-}
-
-void Shard::ask_grant(Consumer& consumer) {
-    if (consumer.near != nullptr) {
-        consumer.near->channel->wants_grant(*consumer.near);
-    } else {
-        send(shard_of(consumer.id), {.kind = Mail::Kind::wants_grant, .consumer = consumer.id});
-    }
-}
-
-void Shard::return_grant(Consumer& consumer, std::int64_t messages) {
-    if (consumer.near != nullptr) {
-        consumer.near->channel->grant_returned(*consumer.near, messages);
-    } else {
-        send(shard_of(consumer.id), {.kind = Mail::Kind::returned_grant,
-                                     .count = static_cast<std::uint32_t>(messages),
-                                     .consumer = consumer.id});
-    }
-}
-
-void Shard::consumer_lost_queue(Consumer& consumer) {
-    send_letter(shard_of(consumer.id), letter::QueueGone{consumer.id});
-    if (consumer.near != nullptr) consumer.near->forget_queue();
+void Shard::tell_queue_gone(ConsumerId consumer) {
+    send_letter(shard_of(consumer), letter::QueueGone{consumer});
 }
 
 void Shard::reply(ReplyTo to, const Answer& answer) {
-    if (to.connection != ConnectionId{}) send_letter(shard_of(to.connection), letter::Reply{to, answer});
+    if (to.asker != AskerId{}) send_letter(shard_of(to.asker), letter::Reply{to, answer});
 }
 
 void Shard::tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes) {
@@ -489,7 +385,7 @@ void Shard::apply_one(const Change& change) {
     const std::uint32_t slot = slot_of(declared->id);
     if (queues_.size() <= slot) queues_.resize(slot + 1);  // it may come here one day
     if (declared->home != index_) return view_.apply(change);
-    auto queue = std::make_unique<Queue>(*this, declared->id, declared->auto_delete, declared->durable);
+    auto queue = std::make_unique<Queue>(queue_home_, declared->id, declared->auto_delete, declared->durable);
     view_.apply(change);
     view_.mutable_queue(declared->id)->near = queue.get();
     queues_[slot] = std::move(queue);

@@ -13,6 +13,7 @@
 
 #include "auth/login_throttle.hpp"
 #include "broker/asking/turn.hpp"
+#include "broker/catalog/audience.hpp"
 #include "broker/catalog/catalog.hpp"
 #include "broker/catalog/view.hpp"
 #include "broker/ids/slot_table.hpp"
@@ -22,42 +23,45 @@
 #include "broker/message/pool.hpp"
 #include "broker/queue/queue.hpp"
 #include "broker/shard/direct_reply.hpp"
+#include "broker/shard/disk_waits.hpp"
+#include "broker/shard/far_receiver.hpp"
 #include "broker/shard/mail.hpp"
-#include "broker/shard/mailbox.hpp"
-#include "broker/shard/origin.hpp"
+#include "broker/shard/resident.hpp"
+#include "broker/shard/roads.hpp"
 #include "broker/shard/settings.hpp"
 #include "broker/shard/watermarks.hpp"
 #include "broker/storage/bodies.hpp"
 
 namespace trilby::broker {
 
-class Session;
-
-using Road = Mailbox<Mail>;
-
 /// What the loop that runs a shard does for it: sleeping, sockets. The shard itself knows neither.
 class ShardLoop {
   public:
     /// Any thread: the shard may be asleep and has mail, or room on a road that it waits for.
     virtual void wake() = 0;
-    /// A session has something new to be written, to be read again, or is done.
-    virtual void touched(Session& session) = 0;
     /// A socket accepted elsewhere is to be served here; the loop owns it from now on.
     virtual void adopt(int socket) = 0;
-    /// The broker stops: sessions have been told; the loop ends when the last one is gone.
+    /// The broker stops: residents have been told; the loop ends when the last one is gone.
     virtual void stopping() = 0;
 
   protected:
     ~ShardLoop() = default;
 };
 
-/// One shard: its sessions, its queues, its view, its message pool, and its ends of the roads to the other
+/// Where a consumer's queue is, as its own shard knows it; `consumer` 0: gets.
+struct QueueEnd {
+    QueueId queue{};
+    ShardIndex home = 0;
+    ConsumerId consumer{};
+};
+
+/// One shard: its residents, its queues, its view, its message pool, and its ends of the roads to the other
 /// shards. Everything is for its one thread; other shards are told, never touched. It has no socket, no clock
 /// and no thread of its own, so that a test can run several in one thread (tests/component).
 ///
 /// A queue near (on this shard) is called, one far is sent mail; whoever speaks to a queue calls the same
 /// function.
-class Shard {
+class Shard final : public Audience, private QueueEvents {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
@@ -68,7 +72,10 @@ class Shard {
 
     /// Before the threads start: all shards of the broker in order, this one among them.
     void connect(const std::vector<Shard*>& shards);
-    void set_loop(ShardLoop& loop) { loop_ = &loop; }
+    void set_loop(ShardLoop& loop) {
+        loop_ = &loop;
+        roads_.wake_by([&loop] { loop.wake(); });
+    }
     /// After the threads have ended: gives up queues, messages and mail. For every shard, before the first is
     /// destroyed, for messages and roads are shared.
     void clear();
@@ -81,10 +88,10 @@ class Shard {
     MessagePool& messages() { return messages_; }
     ChunkPool& chunks() { return chunks_; }
     /// Null: nothing is stored.
-    journal::End* journal() { return journal_; }
+    journal::End* journal() const { return queue_home_.journal; }
     /// Before the threads start.
     void keep_in(journal::End& journal) {
-        journal_ = &journal;
+        queue_home_.journal = &journal;
         bodies_.read_from(journal);
     }
     /// Before the threads start. `passed` is told, by this shard's thread, what it found to be passed before
@@ -110,30 +117,29 @@ class Shard {
     // ---- Turns.
 
     Turn& turn() { return turn_; }
-    /// Calls Session::turn_came in a later turn, fairly among those that wait.
-    void wait_for_turn(ConnectionId session) { line_.push_back(session); }
+    /// Calls Resident::turn_came in a later turn, fairly among those that wait.
+    void wait_for_turn(AskerId resident) { line_.push_back(resident); }
 
-    // ---- Sessions.
+    // ---- Residents.
 
-    ConnectionId add_session(Session& session);
-    void remove_session(ConnectionId id);
-    std::size_t sessions() const { return sessions_.size(); }
-    /// Of connections here, wherever their queues live.
+    AskerId add_resident(Resident& resident) { return residents_.insert(&resident); }
+    void remove_resident(AskerId id) { residents_.take(id); }
+    std::size_t residents() const { return residents_.size(); }
+    /// Of residents here, wherever their queues live.
     std::size_t consumers() const { return consumers_.size(); }
     /// Of who connects to this shard: connections that come together come to one.
     auth::LoginThrottle& logins() { return logins_; }
-    /// It has output, or wants to be looked at before the turn ends.
-    void touch(Session& session);
     const letter::Alarm& alarm() const { return alarm_; }
     bool stopping() const { return stopping_; }
-    /// A publisher that met a full road: `Session::room_made` is called when there is room again.
-    void wait_for_room(ConnectionId session) { waiting_for_room_.push_back(session); }
-    /// Calls Channel::confirm_to when the disk has the publishes that were handed over so far.
-    void confirm_when_safe(ConnectionId session, std::uint16_t channel, std::uint64_t serial,
-                           DeliveryTag tag);
-    /// Answers when the disk has the settles up to that position.
-    void answer_when_safe(std::uint64_t position, ReplyTo reply_to) {
-        commits_.push_back({position, reply_to});
+    /// A publisher that met a full road: `Resident::room_made` is called when there is room again.
+    void wait_for_room(AskerId resident) { waiting_for_room_.push_back(resident); }
+    /// Answers `done` when the disk has the publishes that were handed over so far.
+    void tell_when_publishes_are_safe(ReplyTo asker) {
+        disk_waits_.for_publishes(journal()->publish_position(), asker);
+    }
+    /// Answers `done` when the disk has the settles up to that position; `gone` if the broker stops before.
+    void tell_when_settles_are_safe(std::uint64_t position, ReplyTo asker) {
+        disk_waits_.for_settles(position, asker);
     }
     /// A number that no channel of this shard had before.
     std::uint64_t new_serial() { return ++last_serial_; }
@@ -149,11 +155,11 @@ class Shard {
         }
         return enqueue_far(queue, arrival);
     }
-    void settle(const Origin& origin, EntryNumber first, std::uint32_t count, Settlement settlement);
-    void open_window(const Origin& origin, std::int64_t octets);
-    void grant(const Origin& origin, std::uint32_t messages);
-    void limit_by_grants(const Origin& origin, bool granted);
-    /// Answered by Session::on_answer, never before this returns.
+    void settle(const QueueEnd& end, EntryNumber first, std::uint32_t count, Settlement settlement);
+    void open_window(const QueueEnd& end, std::int64_t octets);
+    void grant(const QueueEnd& end, std::uint32_t messages);
+    void limit_by_grants(const QueueEnd& end, bool granted);
+    /// Answered by Asker::answered, never before this returns.
     void ask_queue(const QueueInfo& queue, QueueQuestion question, ReplyTo reply_to);
     void ask_queue(ShardIndex home, QueueId queue, QueueQuestion question, ReplyTo reply_to);
     void ask_catalog(CatalogRequest request, ReplyTo reply_to);
@@ -172,10 +178,10 @@ class Shard {
     }
 
     /// Throws std::length_error when there is no room.
-    ConsumerId add_consumer(Origin& origin) { return consumers_.insert(&origin); }
+    ConsumerId add_consumer(Subscriber& subscriber) { return consumers_.insert(&subscriber); }
     bool has_room_for_consumer() const { return !consumers_.full(); }
-    /// Of a connection here; null if it is gone.
-    Origin* find_consumer(ConsumerId id) const { return consumers_.find(id); }
+    /// Of a resident here; null if it is gone.
+    Subscriber* find_consumer(ConsumerId id) const { return consumers_.find(id); }
     void remove_consumer(ConsumerId id) { consumers_.take(id); }
 
     /// To whoever consumes amq.rabbitmq.reply-to under that name; dropped if nobody does, or reads. Answered
@@ -184,23 +190,11 @@ class Shard {
     bool direct_reply(const ReplyAddress& address, Arrival& arrival, ReplyTo reply_to = {});
     void find_direct_reply(const ReplyAddress& address, ReplyTo reply_to);
 
-    // ---- What queues and the catalog of this shard say.
+    // ---- Audience: what the catalog of this shard says.
 
-    /// To one whose connection lives on another shard.
-    void deliver(ConsumerId consumer, QueueId queue, Arrival& arrival, EntryNumber entry, bool redelivered);
-    /// Calls Queue::look_again when the disk has more.
-    void wait_for_disk(QueueId queue) { waiting_for_disk_.push_back(queue); }
-    /// Calls Queue::try_again of those that lack memory, in the next turn.
-    void try_queues_again() { queues_lack_memory_ = true; }
-    void ask_grant(Consumer& consumer);
-    void return_grant(Consumer& consumer, std::int64_t messages);
-    void consumer_lost_queue(Consumer& consumer);
-    void reply(ReplyTo to, const Answer& answer);
-    void tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes);
-    /// To this shard's own view, with the queues that come and go by it: those from `applied` on, which
-    /// counts them, as far as this turn goes; true: all, and nothing of it is left to be tidied. Nothing else
-    /// may be applied before. Throws std::bad_alloc with nothing changed but what was counted.
-    bool apply(std::span<const Change> changes, std::size_t& applied);
+    void reply(ReplyTo to, const Answer& answer) override;
+    void tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes) override;
+    bool apply(std::span<const Change> changes, std::size_t& applied) override;
     /// Before the threads start.
     void apply(const ChangeSet& changes) {
         std::size_t applied = 0;
@@ -220,17 +214,13 @@ class Shard {
     /// Is there something to do that came without a wake-up? To be asked after `asleep` was set.
     bool has_mail() const;
     /// The loop's: true while it may sleep; set by it, taken by who wakes it.
-    std::atomic<bool>& asleep() { return asleep_; }
-    void wake_if_asleep();
+    std::atomic<bool>& asleep() { return roads_.asleep(); }
+    void wake_if_asleep() { roads_.wake_if_asleep(); }
 
     /// A letter from outside the shards (the listener, the watch on memory, a signal), to this or another
     /// one.
     void send_to(ShardIndex shard, Letter letter) { send_letter(shard, std::move(letter)); }
 
-    template <class F>
-    void each_session(F visit) {
-        sessions_.each(visit);
-    }
     template <class F>
     void each_queue(F visit) {
         for (const auto& queue : queues_)
@@ -243,8 +233,6 @@ class Shard {
         if (slot >= queues_.size() || queues_[slot] == nullptr || queues_[slot]->id() != id) return nullptr;
         return queues_[slot].get();
     }
-    Road& road_to(ShardIndex shard) { return *outgoing_[shard]; }
-    void send(ShardIndex shard, const Mail& mail, std::uint64_t octets = 0);
     /// `octets`: of a message that it carries.
     void send_letter(ShardIndex shard, Letter letter, std::uint64_t octets = 0);
     /// Throws std::bad_alloc when memory is lacking: it is to be received again.
@@ -259,16 +247,20 @@ class Shard {
     void could_not_open(Letter& letter, const std::exception& error);
     void try_lacking_queues();
     void could_not_receive(const Mail& mail, const char* what) noexcept;
-    /// What cannot be done for a session ends that session.
+    /// What cannot be done for a resident ends it.
     template <class Act>
-    void guard(Session& session, Act act) noexcept {
+    void guard(Resident& resident, Act act) noexcept {
         try {
             act();
         } catch (const std::exception& error) {
-            fail(session, error.what());
+            resident.fail(error.what());
         }
     }
-    void fail(Session& session, const char* what) noexcept;
+    // QueueEvents
+    void wait_for_disk(QueueId queue) override { waiting_for_disk_.push_back(queue); }
+    void wait_for_memory() override { queues_lack_memory_ = true; }
+    void end_unused(QueueId queue) override { end_queue(queue); }
+    void tell_queue_gone(ConsumerId consumer) override;
     /// May those go on that met a full road, a full journal or a disk that was behind?
     bool room_again() const;
     bool enqueue_far(const QueueInfo& queue, Arrival& arrival);
@@ -281,7 +273,7 @@ class Shard {
     bool look_at_journal();
     bool look_at_disk();
     void ask_again_from_disk();
-    // shard_queue_ends.cpp
+    // queue_ends.cpp
     void begin_end(Queue& queue, ask::Delete asked, ReplyTo reply_to);
     void decide_end(QueueId id);
     /// With those for which something is due. True: there were some.
@@ -291,7 +283,7 @@ class Shard {
     /// No view has it any more: what is left in it goes, and the memory of it.
     void put_away(std::unique_ptr<Queue>& queue);
     bool clear_ended();
-    // shard_queue_moves.cpp
+    // queue_moves.cpp
     void begin_move(Queue& queue, letter::ToQueue subscribe);
     void hand_over(QueueId id);
     void open_again(QueueId id);
@@ -326,36 +318,24 @@ class Shard {
     Time now_{};
     std::int64_t seconds_ = 0;
     Turn turn_;
-    std::deque<ConnectionId> line_;  // sessions that have more to be parsed
+    std::deque<AskerId> line_;  // residents that have more to be taken
     MessagePool messages_;
     Bodies bodies_;
+    QueueHome queue_home_{messages_, bodies_, turn_, *this};
     ChunkPool chunks_;
     View view_;
     std::unique_ptr<Catalog> catalog_;
     auth::LoginThrottle logins_;
-    SlotTable<ConnectionId, Session*> sessions_;
-    SlotTable<ConsumerId, Origin*> consumers_;
+    SlotTable<AskerId, Resident*> residents_;
+    SlotTable<ConsumerId, Subscriber*> consumers_;
     std::vector<std::unique_ptr<Queue>> queues_;  // by slot of the id; those that live here
 
     std::vector<Shard*> shards_;
-    std::vector<std::unique_ptr<Road>> outgoing_;  // by shard; none to itself
-    std::vector<Road*> incoming_;
+    Roads roads_;
+    std::vector<std::unique_ptr<FarReceiver>> far_receivers_;  // by shard; none for this one
     std::deque<Letter> own_letters_;
-    std::vector<ConnectionId> waiting_for_room_;
-    journal::End* journal_ = nullptr;
-    struct WaitingConfirm {
-        std::uint64_t position;
-        ConnectionId session;
-        std::uint16_t channel;
-        std::uint64_t serial;
-        DeliveryTag tag;
-    };
-    std::deque<WaitingConfirm> confirms_;  // by position
-    struct WaitingCommit {
-        std::uint64_t position;
-        ReplyTo reply_to;
-    };
-    std::deque<WaitingCommit> commits_;  // by position
+    std::vector<AskerId> waiting_for_room_;
+    DiskWaits disk_waits_;
     /// What a queue's home knows of it while it is closed.
     struct Closing {
         enum class What : std::uint8_t { end, leave, arrive } what;
@@ -390,8 +370,6 @@ class Shard {
     std::uint64_t taken_ = 0;
     std::uint64_t next_look_ = UINT64_MAX;  // at the watermarks, in octets taken
     bool stopping_ = false;
-    alignas(64) std::atomic<bool> asleep_{false};
-    alignas(64) std::atomic<bool> behind_{false};  // Bodies::is_behind, for the others: seldom written
 };
 
 }  // namespace trilby::broker

@@ -15,6 +15,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "broker/catalog/import.hpp"
 #include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/methods.hpp"
@@ -31,7 +32,7 @@ namespace {
 constexpr std::uint8_t after_handshake = 1;
 constexpr std::uint8_t structured = 2;
 
-struct Loop final : ShardLoop {
+struct Loop final : ShardLoop, SessionHost {
     std::vector<Session*> dirty;
     void wake() override {}
     void touched(Session& session) override {
@@ -73,14 +74,14 @@ class Broker {
   public:
     Broker() : settings_(small()), shard_(0, settings_, 1) {
         static const ChangeSet changes = [&] {  // a password hash is slow
-            Definitions definitions = Catalog::embedded_default();
-            return shard_.catalog()->import(definitions).value();
+            Definitions definitions = embedded_default();
+            return import_all(definitions, shard_.catalog()->numbers(), 1).value();
         }();
         shard_.set_loop(loop_);
         shard_.set_now(now_);
         shard_.connect({&shard_});
         shard_.apply(changes);
-        session_ = std::make_unique<Session>(shard_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672});
+        session_ = std::make_unique<Session>(shard_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}, loop_);
     }
     ~Broker() {
         if (session_ != nullptr) session_->on_peer_gone();
@@ -88,7 +89,7 @@ class Broker {
             turn();
             require(turns < 1000);
         }
-        require(shard_.sessions() == 0 && shard_.consumers() == 0);
+        require(shard_.residents() == 0 && shard_.consumers() == 0);
         shard_.clear();
         require(shard_.messages().balance() == 0);
     }

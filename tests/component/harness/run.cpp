@@ -300,10 +300,10 @@ class Run {
 
     void check_no_leftovers() {
         for (std::size_t i = 0; i < world_->shards(); ++i) {
-            require(world_->shard(i).sessions() == 0, "sessions are left on shard {}", i);
+            require(world_->shard(i).residents() == 0, "sessions are left on shard {}", i);
             require(world_->shard(i).consumers() == 0, "consumers are left on shard {}", i);
             world_->shard(i).view().each_queue([&](const broker::QueueInfo& queue) {
-                require(queue.owner == broker::ConnectionId{},
+                require(queue.owner == broker::AskerId{},
                         "exclusive queue {} is left in the view of shard {}", queue.name, i);
             });
             world_->shard(i).each_queue([&](const broker::Queue& queue) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "broker/catalog/import.hpp"
 #include "broker/catalog/store.hpp"
 #include "broker/journal/journal.hpp"
 #include "broker/shard/restore.hpp"
@@ -17,7 +18,7 @@ namespace trilby::harness {
 using broker::Session;
 using broker::Shard;
 
-struct World::Loop final : broker::ShardLoop {
+struct World::Loop final : broker::ShardLoop, broker::SessionHost {
     std::vector<Session*> dirty, writing;
     bool stopping_now = false;
 
@@ -113,8 +114,8 @@ World::World(Random& random, std::size_t shards, broker::Settings settings,
     for (const auto& shard : shards_) shard->connect(all);
     if (disk_ == nullptr) {
         static const broker::ChangeSet changes = [&] {  // for all worlds, of which there are thousands
-            broker::Definitions definitions = broker::Catalog::embedded_default();
-            return shards_.front()->catalog()->import(definitions).value();
+            broker::Definitions definitions = broker::embedded_default();
+            return broker::import_all(definitions, shards_.front()->catalog()->numbers(), shards).value();
         }();
         for (const auto& shard : shards_) shard->apply(changes);
         return;
@@ -130,10 +131,11 @@ World::World(Random& random, std::size_t shards, broker::Settings settings,
 void World::load(broker::CatalogStore& store) {
     broker::Definitions definitions = store.load();
     const bool fresh = definitions.vhosts.empty();
-    if (fresh) definitions = broker::Catalog::embedded_default();
+    if (fresh) definitions = broker::embedded_default();
     broker::Catalog& catalog = *shards_.front()->catalog();
     catalog.store_in(store);
-    const broker::ChangeSet changes = catalog.import(definitions).value();
+    const broker::ChangeSet changes =
+        broker::import_all(definitions, catalog.numbers(), shards_.size()).value();
     if (fresh) store.add(definitions);
     for (const auto& shard : shards_) shard->apply(changes);
 }
@@ -157,8 +159,8 @@ void World::connect(Peer& peer, std::size_t shard) {
     auto connection = std::make_unique<Connection>();
     connection->peer = &peer;
     connection->shard = shard;
-    connection->session =
-        std::make_unique<Session>(*shards_[shard], broker::Peer{"127.0.0.1", 1, "127.0.0.1", 5672});
+    connection->session = std::make_unique<Session>(
+        *shards_[shard], broker::Peer{"127.0.0.1", 1, "127.0.0.1", 5672}, *loops_[shard]);
     connection->session->host = connection.get();
     connections_.push_back(std::move(connection));
 }

@@ -125,7 +125,7 @@ struct Scene {
         CHECK(world.connections() == 0);
         check_queue("shared");
         for (std::size_t i = 0; i < world.shards(); ++i) {
-            CHECK(world.shard(i).sessions() == 0);
+            CHECK(world.shard(i).residents() == 0);
             CHECK(world.shard(i).consumers() == 0);
             world.shard(i).each_queue([](const trilby::broker::Queue& queue) {
                 CHECK(queue.consumers() == 0);

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "broker/catalog/import.hpp"
 #include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
@@ -48,7 +49,7 @@ using broker::Shard;
 
 /// Looks at sessions with news when it is told to, as a loop does at the end of a turn; what they write is
 /// thrown away.
-struct Turns final : broker::ShardLoop {
+struct Turns final : broker::ShardLoop, broker::SessionHost {
     void wake() override {}
     void touched(Session& session) override {
         session.touched = true;
@@ -80,8 +81,8 @@ struct Broker {
         shard.set_loop(turns);
         turns.shard = &shard;
         turns.news.reserve(16);
-        trilby::broker::Definitions definitions = trilby::broker::Catalog::embedded_default();
-        shard.apply(shard.catalog()->import(definitions).value());
+        broker::Definitions definitions = broker::embedded_default();
+        shard.apply(broker::import_all(definitions, shard.catalog()->numbers(), 1).value());
     }
     ~Broker() { shard.clear(); }
 
@@ -149,8 +150,8 @@ std::size_t allocations_of(int rounds, F round) {
 
 TEST_CASE("a publish with confirms to an automatic-ack consumer allocates nothing") {
     Broker broker;
-    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672});
-    Session consumer(broker.shard, {"127.0.0.1", 2, "127.0.0.1", 5672});
+    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672}, broker.turns);
+    Session consumer(broker.shard, {"127.0.0.1", 2, "127.0.0.1", 5672}, broker.turns);
     broker.log_in(publisher);
     broker.log_in(consumer);
     broker.give(consumer, frame(protocol::queue::Declare{.queue = "q"}));
@@ -162,8 +163,8 @@ TEST_CASE("a publish with confirms to an automatic-ack consumer allocates nothin
 
 TEST_CASE("a message that is delivered and acknowledged allocates nothing beyond its block of the pool") {
     Broker broker;
-    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672});
-    Session consumer(broker.shard, {"127.0.0.1", 2, "127.0.0.1", 5672});
+    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672}, broker.turns);
+    Session consumer(broker.shard, {"127.0.0.1", 2, "127.0.0.1", 5672}, broker.turns);
     broker.log_in(publisher);
     broker.log_in(consumer);
     broker.give(consumer, frame(protocol::queue::Declare{.queue = "q"}));
@@ -179,7 +180,7 @@ TEST_CASE("a message that is delivered and acknowledged allocates nothing beyond
 
 TEST_CASE("a message that waits in its queue allocates nothing beyond its block of the pool") {
     Broker broker;
-    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672});
+    Session publisher(broker.shard, {"127.0.0.1", 1, "127.0.0.1", 5672}, broker.turns);
     broker.log_in(publisher);
     broker.give(publisher, frame(protocol::queue::Declare{.queue = "q"}));
     const std::string bytes = publishes(100, "q");

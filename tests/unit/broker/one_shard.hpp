@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "broker/catalog/import.hpp"
 #include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
 #include "protocol/frame.hpp"
@@ -68,7 +69,7 @@ class Client {
 };
 
 /// A broker of one shard, without sockets, threads and a clock of its own.
-class OneShard final : public ShardLoop {
+class OneShard final : public ShardLoop, public SessionHost {
   public:
     explicit OneShard(Settings chosen = {});
     ~OneShard();
@@ -100,7 +101,7 @@ class OneShard final : public ShardLoop {
 };
 
 inline Client::Client(OneShard& broker) : broker_(broker) {
-    session = std::make_unique<Session>(broker.shard, Peer{"127.0.0.1", 1, "127.0.0.1", 5672});
+    session = std::make_unique<Session>(broker.shard, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}, broker);
     session->host = this;
     broker.clients_.push_back(this);
 }
@@ -203,8 +204,8 @@ inline OneShard::OneShard(Settings chosen) : settings(std::move(chosen)), shard(
     shard.set_loop(*this);
     shard.set_now(now_);
     shard.connect({&shard});
-    Definitions definitions = Catalog::embedded_default();
-    shard.apply(shard.catalog()->import(definitions).value());
+    Definitions definitions = embedded_default();
+    shard.apply(import_all(definitions, shard.catalog()->numbers(), 1).value());
 }
 
 inline OneShard::~OneShard() {

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "broker/catalog/catalog.hpp"
+#include "broker/catalog/import.hpp"
 #include "broker/catalog/sqlite.hpp"
 #include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
@@ -61,7 +62,7 @@ Definitions everything() {
     return all;
 }
 
-struct NoLoop final : ShardLoop {
+struct NoLoop final : ShardLoop, SessionHost {
     void wake() override {}
     void touched(Session&) override {}
     void adopt(int) override {}
@@ -80,7 +81,7 @@ class Broker {
         home_.catalog()->store_in(store_);
         Definitions all = store_.load();
         if (all.vhosts.empty()) all.vhosts.push_back({"/", "", {}, ""});
-        const ChangeSet changes = home_.catalog()->import(all).value();
+        const ChangeSet changes = import_all(all, home_.catalog()->numbers(), 2).value();
         store_.add(all);
         for (Shard* shard : {&home_, &away_}) shard->apply(changes);
     }
@@ -105,7 +106,8 @@ class Broker {
         {
             std::vector<std::unique_ptr<Session>> sessions;
             for (std::size_t i = 0; i < requests.size(); ++i) {
-                sessions.push_back(std::make_unique<Session>(home_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}));
+                sessions.push_back(
+                    std::make_unique<Session>(home_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}, loop_));
                 const auto answered = [&answers, i](const Answer& answer) {
                     answers[i] = answer.status;
                     return trilby::protocol::Outcome<>();

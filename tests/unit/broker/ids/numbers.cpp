@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "broker/catalog/catalog.hpp"
+#include "broker/catalog/import.hpp"
 #include "broker/ids/slot_table.hpp"
 #include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
@@ -30,7 +31,6 @@ TEST_CASE("a table without a slot left refuses, and takes again what was given b
 namespace {
 struct NoLoop final : ShardLoop {
     void wake() override {}
-    void touched(Session&) override {}
     void adopt(int) override {}
     void stopping() override {}
 };
@@ -42,9 +42,14 @@ TEST_CASE("a catalog without a number left refuses a queue, and declares one whe
     Shard shard(0, settings, 1);
     shard.set_loop(loop);
     shard.connect({&shard});
-    Catalog catalog(shard, 1, 2);
-    Definitions definitions = Catalog::embedded_default();
-    shard.apply(catalog.import(definitions).value());
+    Catalog catalog({.audience = shard,
+                     .view = shard.view(),
+                     .turn = shard.turn(),
+                     .shard = 0,
+                     .shards = 1,
+                     .most_queues = 2});
+    Definitions definitions = embedded_default();
+    shard.apply(import_all(definitions, catalog.numbers(), 1).value());
     const auto declare = [&](const char* name) {
         request::DeclareQueue asked{};
         asked.queue.name = name;
@@ -61,14 +66,14 @@ TEST_CASE("a catalog without a number left refuses a queue, and declares one whe
     catalog.work();
     CHECK(declare("three") != nullptr);
 
-    Definitions more = Catalog::embedded_default();
+    Definitions more = embedded_default();
     for (const char* name : {"a", "b", "c"}) {
         QueueDefinition& queue = more.queues.emplace_back();
         queue.vhost.assign(1, '/');
         queue.name.assign(name);
     }
-    Catalog another(shard, 1, 2);
-    const auto refused = another.import(more);
+    QueueNumbers two(0, 2);
+    const auto refused = import_all(more, two, 1);
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error() == "there are more queues than can be numbered");
     shard.clear();

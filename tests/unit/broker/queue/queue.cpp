@@ -1,78 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/queue/queue.hpp"
 
-#include <map>
-#include <random>
+#include <cstring>
 #include <set>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "broker/session/session.hpp"
-#include "broker/shard/shard.hpp"
+#include "broker/queue/receiver.hpp"
 #include "tests/unit/broker/random_seed.hpp"
 
 using namespace trilby::broker;
 
 namespace {
 
-struct NoLoop final : ShardLoop {
-    void wake() override {}
-    void touched(Session&) override {}
-    void adopt(int) override {}
-    void stopping() override {}
+/// Takes what a queue hands over, and throws it away.
+struct Taker final : Receiver {
+    Taker() : Receiver(taking) {}
+    void deliver(const Delivery& delivery, Arrival&) override { deliveries.push_back(delivery); }
+    void wants_grant(ConsumerId) override { ++wishes; }
+    void grant_returned(ConsumerId, std::int64_t messages) override { returned += messages; }
+    void joined(Queue&, Consumer&) override { ++members; }
+    void left(ConsumerId) override { --members; }
+
+    bool taking = true;
+    std::vector<Delivery> deliveries;
+    int wishes = 0;
+    std::int64_t returned = 0;
+    int members = 0;
 };
 
-/// A queue on shard 0, whose consumers are at shard 1: what it hands over is read from the road between them,
-/// as mail.
+/// What a queue has to say to its shard.
+struct Events final : QueueEvents {
+    void wait_for_disk(QueueId) override { ++disk; }
+    void wait_for_memory() override { ++memory; }
+    void end_unused(QueueId id) override { unused.push_back(id); }
+    void tell_queue_gone(ConsumerId id) override { told.push_back(id); }
+
+    int disk = 0, memory = 0;
+    std::vector<QueueId> unused;
+    std::vector<ConsumerId> told;
+};
+
+/// All that a queue needs: a pool, a store of messages, somebody who takes them.
 class Home {
   public:
-    Home() : home_(0, settings_, 2), away_(1, settings_, 2) {
-        for (Shard* shard : {&home_, &away_}) {
-            shard->set_loop(loop_);
-            shard->connect({&home_, &away_});
-        }
-        Definitions definitions = Catalog::embedded_default();
-        const ChangeSet changes = home_.catalog()->import(definitions).value();
-        for (Shard* shard : {&home_, &away_}) shard->apply(changes);
-    }
-    ~Home() {
-        for (Shard* shard : {&home_, &away_}) shard->clear();
-        for (Shard* shard : {&home_, &away_}) shard->messages().flush();
-    }
-
-    Shard& shard() { return home_; }
     void publish(Queue& queue, std::uint32_t body_size = 4) {
-        Message* message = home_.messages().allocate(2, 22, body_size);
+        Message* message = messages_.allocate(2, 22, body_size);
         std::memset(message->bytes(), 0, message->names_size + message->tail_size());
         {
-            Arrival arrival(message, home_.messages());
+            Arrival arrival(message, messages_);
             queue.publish(arrival);
         }
-        home_.messages().release(message);
+        messages_.release(message);
     }
-    std::int64_t alive() { return home_.messages().balance() + away_.messages().balance(); }
+    Consumer consumer(std::uint64_t number, std::int64_t credit) {
+        Consumer consumer;
+        consumer.id = ConsumerId{number << slot_bits};
+        consumer.receiver = &taker;
+        consumer.credit = credit;
+        return consumer;
+    }
+    QueueHome& operator*() { return home_; }
+    MessagePool& messages() { return messages_; }
+    std::int64_t alive() const { return messages_.balance(); }
+
+    Taker taker;
+    Events events;
 
   private:
-    NoLoop loop_;
-    Settings settings_{};
-    Shard home_;
-    Shard away_;
+    MessagePool messages_{0};
+    Bodies bodies_{messages_, {.memory = std::uint64_t{1} << 20, .cache_blocks = 8}};
+    Turn turn_{32768};
+    QueueHome home_{messages_, bodies_, turn_, events};
 };
-
-Consumer far_consumer(std::uint64_t number, std::int64_t credit) {
-    Consumer consumer;
-    consumer.id = ConsumerId{std::uint64_t{1} << 56 | number << slot_bits};
-    consumer.credit = credit;
-    return consumer;
-}
 
 }  // namespace
 
 TEST_CASE("what is got and put back comes again first, marked") {
     Home home;
     {
-        Queue queue(home.shard(), QueueId{1}, false, false);
+        Queue queue(*home, QueueId{1}, false, false);
         for (int i = 0; i < 3; ++i) home.publish(queue);
         const auto first = queue.get();
         REQUIRE(first);
@@ -84,7 +92,7 @@ TEST_CASE("what is got and put back comes again first, marked") {
         REQUIRE(again);
         CHECK(again->entry == first->entry);
         CHECK(again->redelivered);
-        for (const auto& got : {first, again}) home.shard().messages().release(got->message);
+        for (const auto& got : {first, again}) home.messages().release(got->message);
         queue.settle({}, again->entry, 1, Settlement::acknowledge);
         std::uint64_t purged = 0;
         while (!queue.purge(queue.end(), purged)) {
@@ -97,9 +105,9 @@ TEST_CASE("what is got and put back comes again first, marked") {
 
 TEST_CASE("a consumer gets nothing before its window, and never more than its prefetch") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false, false);
+    Queue queue(*home, QueueId{1}, false, false);
     for (int i = 0; i < 5; ++i) home.publish(queue);
-    const Consumer consumer = far_consumer(1, 2);
+    const Consumer consumer = home.consumer(1, 2);
     REQUIRE(queue.subscribe(consumer, false) == Queue::Subscribe::subscribed);
     CHECK(queue.ready() == 5);
     queue.open_window(consumer.id, 100000);
@@ -115,9 +123,9 @@ TEST_CASE("a consumer gets nothing before its window, and never more than its pr
 TEST_CASE(
     "a message is settled at once only by a consumer with automatic acknowledgement that can take it now") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false, true);
+    Queue queue(*home, QueueId{1}, false, true);
     CHECK_FALSE(queue.settles_at_once());
-    Consumer consumer = far_consumer(1, Consumer::unlimited);
+    Consumer consumer = home.consumer(1, Consumer::unlimited);
     consumer.no_ack = true;
     queue.subscribe(consumer, false);
     CHECK_FALSE(queue.settles_at_once());  // it has no window yet
@@ -129,7 +137,7 @@ TEST_CASE(
     home.publish(queue);
     CHECK(queue.ready() == 1);
     CHECK_FALSE(queue.settles_at_once());
-    Consumer acknowledging = far_consumer(2, 10);
+    Consumer acknowledging = home.consumer(2, 10);
     acknowledging.priority = 1;
     queue.subscribe(acknowledging, false);
     queue.open_window(acknowledging.id, 100000);
@@ -144,27 +152,30 @@ TEST_CASE(
 
 TEST_CASE("an exclusive consumer is alone") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false, false);
-    CHECK(queue.subscribe(far_consumer(1, 1), true) == Queue::Subscribe::subscribed);
-    CHECK(queue.subscribe(far_consumer(2, 1), false) == Queue::Subscribe::in_exclusive_use);
-    queue.cancel(far_consumer(1, 1).id);
-    CHECK(queue.subscribe(far_consumer(2, 1), false) == Queue::Subscribe::subscribed);
-    CHECK(queue.subscribe(far_consumer(3, 1), true) == Queue::Subscribe::in_exclusive_use);
+    Queue queue(*home, QueueId{1}, false, false);
+    CHECK(queue.subscribe(home.consumer(1, 1), true) == Queue::Subscribe::subscribed);
+    CHECK(queue.subscribe(home.consumer(2, 1), false) == Queue::Subscribe::in_exclusive_use);
+    queue.cancel(home.consumer(1, 1).id);
+    CHECK(queue.subscribe(home.consumer(2, 1), false) == Queue::Subscribe::subscribed);
+    CHECK(queue.subscribe(home.consumer(3, 1), true) == Queue::Subscribe::in_exclusive_use);
 }
 
 TEST_CASE("a channel's share that a queue cannot use is given back, and asked for when there is something") {
     Home home;
-    Queue queue(home.shard(), QueueId{1}, false, false);
-    Consumer consumer = far_consumer(1, Consumer::unlimited);
+    Queue queue(*home, QueueId{1}, false, false);
+    Consumer consumer = home.consumer(1, Consumer::unlimited);
     consumer.granted = true;
     queue.subscribe(consumer, false);
     queue.open_window(consumer.id, 100000);
     for (int i = 0; i < 3; ++i) home.publish(queue);
     CHECK(queue.ready() == 3);
+    CHECK(home.taker.wishes == 1);
     queue.grant(consumer.id, 2);
     CHECK(queue.ready() == 1);
+    CHECK(home.taker.returned == 0);
     queue.grant(consumer.id, 5);
     CHECK(queue.ready() == 0);
+    CHECK(home.taker.returned == 4);
     home.publish(queue);
     CHECK(queue.ready() == 1);  // what was left of the five went back
     queue.limit_by_grants(consumer.id, false);
@@ -178,13 +189,13 @@ TEST_CASE("credit, window and messages agree after any operations") {
     for (int round = 0; round < 30; ++round) {
         Home home;
         {
-            Queue queue(home.shard(), QueueId{1}, false, false);
+            Queue queue(*home, QueueId{1}, false, false);
             std::set<EntryNumber> got;
             std::set<std::uint64_t> here;
             std::uint64_t total = 0;
             for (int step = 0; step < 500; ++step) {
                 const std::uint64_t number = 1 + random() % 4;
-                const ConsumerId id = far_consumer(number, 0).id;
+                const ConsumerId id = home.consumer(number, 0).id;
                 switch (random() % 6) {
                     case 0:
                     case 1:
@@ -194,7 +205,7 @@ TEST_CASE("credit, window and messages agree after any operations") {
                     case 2:
                         if (const auto one = queue.get()) {
                             REQUIRE(got.insert(one->entry).second);
-                            home.shard().messages().release(one->message);
+                            home.messages().release(one->message);
                         }
                         break;
                     case 3:
@@ -209,7 +220,7 @@ TEST_CASE("credit, window and messages agree after any operations") {
                         break;
                     case 4:
                         if (here.insert(number).second) {
-                            queue.subscribe(far_consumer(number, 0), false);  // no credit: takes nothing
+                            queue.subscribe(home.consumer(number, 0), false);  // no credit: takes nothing
                             queue.open_window(id, 1000);
                         }
                         break;
@@ -222,4 +233,37 @@ TEST_CASE("credit, window and messages agree after any operations") {
         }
         REQUIRE(home.alive() == 0);
     }
+}
+
+TEST_CASE("a receiver that is being ended is passed over, and its consumer may be cancelled later") {
+    Home home;
+    Queue queue(*home, QueueId{1}, false, false);
+    Taker other;
+    Consumer second = home.consumer(2, 10);
+    second.receiver = &other;
+    queue.subscribe(home.consumer(1, 10), false);
+    queue.subscribe(second, false);
+    for (const std::uint64_t number : {1, 2}) queue.open_window(home.consumer(number, 0).id, 100000);
+    home.taker.taking = false;
+    for (int i = 0; i < 4; ++i) home.publish(queue);
+    CHECK(home.taker.deliveries.empty());
+    CHECK(other.deliveries.size() == 4);
+    CHECK(queue.cancel(home.consumer(1, 0).id));
+    CHECK(home.taker.members == 0);
+}
+
+TEST_CASE(
+    "an auto-delete queue says that it has lost its last consumer, and a deleted one tells its consumers") {
+    Home home;
+    Queue queue(*home, QueueId{1}, true, false);
+    for (const std::uint64_t number : {1, 2}) queue.subscribe(home.consumer(number, 1), false);
+    queue.cancel(home.consumer(1, 0).id);
+    CHECK(home.events.unused.empty());
+    queue.cancel(home.consumer(2, 0).id);
+    CHECK(home.events.unused == std::vector{QueueId{1}});
+    queue.subscribe(home.consumer(3, 1), false);
+    queue.stop();
+    CHECK(queue.lose_consumers());
+    CHECK(home.events.told == std::vector{home.consumer(3, 0).id});
+    CHECK(home.taker.members == 0);
 }

@@ -14,7 +14,7 @@ TEST_CASE("the name of a direct reply says where it goes") {
     INFO("seed ", seed);
     std::mt19937_64 random(seed);
     for (int i = 0; i < 1000; ++i) {
-        const ReplyAddress address{ConnectionId{random()}, static_cast<std::uint16_t>(random()), random()};
+        const ReplyAddress address{AskerId{random()}, static_cast<std::uint16_t>(random()), random()};
         const std::string name = address.name();
         CHECK(name.starts_with("amq.rabbitmq.reply-to."));
         const auto parsed = ReplyAddress::parse(name);
