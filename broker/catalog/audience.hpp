@@ -21,8 +21,8 @@ class Audience {
     /// as far as this turn goes; true: all, and nothing of it is left to be tidied. Nothing else may be
     /// applied before. Throws std::bad_alloc with nothing changed but what was counted.
     virtual bool apply(std::span<const Change> changes, std::size_t& applied) = 0;
-    /// Throws std::bad_alloc, and the answer is still to be given.
-    virtual void reply(ReplyTo asker, const Answer& answer) = 0;
+    /// Throws std::bad_alloc with the answer as it was.
+    virtual void reply(ReplyTo asker, Answer&& answer) = 0;
 
   protected:
     ~Audience() = default;

@@ -96,7 +96,7 @@ Catalog::Decided Catalog::decide_next() {
         new_home_ = asked->queue.home;
     }
     home_.turn.spend(Turn::change);
-    Answer answer{.status = Answer::Status::failed};
+    Answer answer = answer::Refused{Refusal::failed};
     try {
         if (!deciding_) deciding_.emplace(decide(next));
         if (deciding_->cascade && !deciding_->cascade->go_on(deciding_->changes, home_.turn))
@@ -104,7 +104,7 @@ Catalog::Decided Catalog::decide_next() {
         // What is stored in several turns is stored alone.
         if (deciding_->changes.size() > most_together && !answers_.empty()) return Decided::not_with_these;
         if (!take(*deciding_)) return Decided::not_in_this_turn;
-        answer = deciding_->answer;
+        answer = std::move(deciding_->answer);
         deciding_.reset();
     } catch (const std::exception& error) {
         deciding_.reset();
@@ -114,7 +114,7 @@ Catalog::Decided Catalog::decide_next() {
             return Decided::not_with_these;
         }
     }
-    answers_.emplace_back(next.reply_to, answer);
+    answers_.emplace_back(next.reply_to, std::move(answer));
     pending_.pop_front();
     return Decided::yes;
 }
@@ -225,7 +225,7 @@ void Catalog::take_back() {
     taken_back_ = 0;
     failed_ = false;
     new_home_.reset();
-    for (auto& [reply_to, answer] : answers_) answer = {.status = Answer::Status::not_stored};
+    for (auto& [reply_to, answer] : answers_) answer = answer::Refused{Refusal::not_stored};
 }
 
 void Catalog::tell() {
@@ -256,7 +256,7 @@ void Catalog::go_on_telling() {
 void Catalog::answer_all() {
     answering_ = true;
     for (; answered_ != answers_.size(); ++answered_)
-        home_.audience.reply(answers_[answered_].first, answers_[answered_].second);
+        home_.audience.reply(answers_[answered_].first, std::move(answers_[answered_].second));
     answers_.clear();
     answered_ = 0;
     answering_ = busy_ = false;
@@ -278,10 +278,10 @@ bool Catalog::is_full() const {
 
 Catalog::Decision Catalog::decide(request::DeclareExchange& asked) {
     if (home_.view.vhost(asked.exchange.vhost).exchange(asked.exchange.name) != nullptr)
-        return {{}, {.status = Answer::Status::exists}};
+        return {{}, answer::Refused{Refusal::exists}};
     if (!home_.view.vhost(asked.exchange.vhost).routes.has_room())
-        return {{}, {.status = Answer::Status::no_room}};
-    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+        return {{}, answer::Refused{Refusal::no_room}};
+    if (is_full()) return {{}, answer::Refused{Refusal::too_much}};
     return {{std::move(asked.exchange)}, {}};
 }
 
@@ -290,7 +290,7 @@ Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
     const auto index = vhost.routes.find_exchange(asked.name);
     if (!index) return {};
     if (asked.if_unused && vhost.routes.bindings_from(*index) != 0)
-        return {{}, {.status = Answer::Status::in_use}};
+        return {{}, answer::Refused{Refusal::in_use}};
     Decision decision{{change::DeleteExchange{asked.vhost, asked.name}}, {}, Cascade(vhost)};
     decision.cascade->lose_destination({routing::Destination::Kind::exchange, *index});
     return decision;
@@ -298,9 +298,9 @@ Catalog::Decision Catalog::decide(request::DeleteExchange& asked) {
 
 Catalog::Decision Catalog::decide(request::DeclareQueue& asked) {
     const Vhost& vhost = home_.view.vhost(asked.queue.vhost);
-    if (home_.view.queue(vhost, asked.queue.name) != nullptr) return {{}, {.status = Answer::Status::exists}};
-    if (!numbers_.has_room()) return {{}, {.status = Answer::Status::no_room}};
-    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+    if (home_.view.queue(vhost, asked.queue.name) != nullptr) return {{}, answer::Refused{Refusal::exists}};
+    if (!numbers_.has_room()) return {{}, answer::Refused{Refusal::no_room}};
+    if (is_full()) return {{}, answer::Refused{Refusal::too_much}};
     Decision decision{{std::move(asked.queue)}, {}};
     std::get<change::DeclareQueue>(decision.changes.front()).id = numbers_.take();
     return decision;
@@ -315,10 +315,10 @@ Catalog::Decision Catalog::decide(request::ReopenQueue& asked) {
 }
 
 Catalog::Decision Catalog::decide(request::DeleteQueue& asked) {
-    const Answer answer{.messages = asked.messages};
+    const answer::Deleted deleted{asked.messages};
     const QueueInfo* queue = home_.view.queue(asked.id);
-    if (queue == nullptr) return {{}, answer};
-    Decision decision{{change::DeleteQueue{asked.id}}, answer, Cascade(home_.view.vhost(queue->vhost))};
+    if (queue == nullptr) return {{}, deleted};
+    Decision decision{{change::DeleteQueue{asked.id}}, deleted, Cascade(home_.view.vhost(queue->vhost))};
     decision.cascade->lose_destination({routing::Destination::Kind::queue, slot_of(asked.id)});
     return decision;
 }
@@ -326,15 +326,15 @@ Catalog::Decision Catalog::decide(request::DeleteQueue& asked) {
 Catalog::Decision Catalog::decide(request::Bind& asked) {
     Vhost& vhost = home_.view.vhost(asked.binding.vhost);
     const auto source = vhost.routes.find_exchange(asked.binding.source);
-    if (!source) return {{}, {.status = Answer::Status::no_source}};
+    if (!source) return {{}, answer::Refused{Refusal::no_source}};
     const auto destination =
         destination_of(home_.view, vhost, asked.binding.destination, asked.binding.to_queue);
-    if (!destination) return {{}, {.status = Answer::Status::no_destination}};
+    if (!destination) return {{}, answer::Refused{Refusal::no_destination}};
     if (vhost.routes.has_binding(*source, *destination, asked.binding.routing_key,
                                  protocol::TableView(asked.binding.arguments)))
         return {};
-    if (!vhost.routes.has_room()) return {{}, {.status = Answer::Status::no_room}};
-    if (is_full()) return {{}, {.status = Answer::Status::too_much}};
+    if (!vhost.routes.has_room()) return {{}, answer::Refused{Refusal::no_room}};
+    if (is_full()) return {{}, answer::Refused{Refusal::too_much}};
     return {{std::move(asked.binding)}, {}};
 }
 

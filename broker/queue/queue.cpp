@@ -269,20 +269,19 @@ std::expected<Queue::Got, Queue::Nothing> Queue::get() {
             continue;
         }
         backlog_.hand_out(first);
-        return Got{message, first.number, first.redelivered};
+        return Got{Held(message, home_.messages), first.number, first.redelivered};
     }
     return std::unexpected(Nothing::empty);
 }
 
-void Queue::take_back(const Got& got) {
-    backlog_.take_back({got.entry, Kept(), got.redelivered});
-    home_.messages.release(got.message);
+void Queue::take_back(EntryNumber entry, bool redelivered) {
+    backlog_.take_back({entry, Kept(), redelivered});
 }
 
-void Queue::told(const Got& got, bool no_ack) {
-    if (!no_ack) return note_delivery(got.message->stored);
-    forget(got.message->stored);
-    home_.bodies.drop(backlog_.settle(got.entry));
+void Queue::told(EntryNumber entry, std::uint64_t stored, bool no_ack) {
+    if (!no_ack) return note_delivery(stored);
+    forget(stored);
+    home_.bodies.drop(backlog_.settle(entry));
 }
 
 bool Queue::purge(EntryNumber end, std::uint64_t& count) {

@@ -7,6 +7,7 @@
 
 #include "broker/ids/ids.hpp"
 #include "broker/message/arrival.hpp"
+#include "broker/message/held.hpp"
 #include "broker/queue/backlog.hpp"
 #include "broker/queue/consumers.hpp"
 #include "broker/queue/home.hpp"
@@ -73,7 +74,7 @@ class Queue {
     void settle(ConsumerId consumer, EntryNumber first, std::uint32_t count, Settlement settlement);
 
     struct Got {
-        Message* message;  // with a reference for the caller
+        Held message;
         EntryNumber entry;
         bool redelivered;
     };
@@ -83,11 +84,10 @@ class Queue {
     };
     /// The first one, handed out; whoever asked is still to be told.
     std::expected<Got, Nothing> get();
-    /// It could not be told of: it is first in line again, as if nothing had happened. Gives up the
-    /// reference.
-    void take_back(const Got& got);
-    /// It was told of. `no_ack`: and is settled with that.
-    void told(const Got& got, bool no_ack);
+    /// It could not be told of: it is first in line again, as if nothing had happened.
+    void take_back(EntryNumber entry, bool redelivered);
+    /// It was told of. `stored`: the message's id in the journal. `no_ack`: and is settled with that.
+    void told(EntryNumber entry, std::uint64_t stored, bool no_ack);
     /// What the disk had not yet may be there.
     void look_again() {
         waits_for_disk_ = false;

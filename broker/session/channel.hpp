@@ -305,8 +305,8 @@ class Channel {
 
     // channel_deliver.cpp
     DeliveryTag number_delivery(Subscription& subscription, EntryNumber entry, std::uint64_t stored);
-    DeliveryTag number_get(QueueId queue, const Answer& answer);
-    void write_get_ok(DeliveryTag tag, const Answer& answer);
+    DeliveryTag number_get(QueueId queue, const answer::Got& got);
+    void write_get_ok(DeliveryTag tag, const answer::Got& got);
     void return_unroutable(const Publication& publication);
     void write_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
                         bool redelivered);

@@ -73,13 +73,13 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
     consumer.granted = channel_prefetch_ != 0;
     ask_queue(**queue, method.id, ask::Subscribe{consumer, method.exclusive},
               [this, &subscription, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
-                  if (answer.status != Answer::Status::done) {
+                  if (is_refused(answer)) {
                       remove_subscription(subscription);
-                      if (answer.status == Answer::Status::gone) return not_found("queue", name);
+                      if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
                       return fail(ChannelReply::access_refused,
                                   queue_in_vhost(name, vhost().name) + " in exclusive use");
                   }
-                  subscription.end.home = answer.home;
+                  subscription.end.home = std::get<answer::Subscribed>(answer).home;
                   if (!nowait)
                       session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = subscription.tag});
                   // Only now may it be given something.
@@ -151,18 +151,13 @@ Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
     const QueueId id = (*queue)->id;
     ask_queue(**queue, method.id, ask::Get{method.no_ack},
               [this, id, name = *name, no_ack = method.no_ack](const Answer& answer) -> Outcome {
-                  if (answer.status == Answer::Status::gone) return not_found("queue", name);
-                  if (answer.status == Answer::Status::empty) {
+                  if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
+                  if (is_refused(answer, Refusal::empty)) {
                       session_.send(number_, protocol::basic::GetEmpty{});
                       return {};
                   }
-                  DeliveryTag tag = 0;
-                  if (no_ack) {
-                      tag = unacknowledged_.skip();
-                  } else {
-                      tag = number_get(id, answer);
-                  }
-                  write_get_ok(tag, answer);
+                  const auto& got = std::get<answer::Got>(answer);
+                  write_get_ok(no_ack ? unacknowledged_.skip() : number_get(id, got), got);
                   return {};
               });
     return {};

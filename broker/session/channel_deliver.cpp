@@ -82,14 +82,14 @@ void Channel::write_long_delivery(const Subscription& subscription, Arrival& arr
     write_content(method, publication.names, {}, publication, message, false);
 }
 
-DeliveryTag Channel::number_get(QueueId queue, const Answer& answer) {
+DeliveryTag Channel::number_get(QueueId queue, const answer::Got& got) {
     try {
         const DeliveryTag tag =
-            number_delivery(subscription_of_gets(queue, answer.home), answer.entry, answer.message->stored);
+            number_delivery(subscription_of_gets(queue, got.home), got.entry, got.message->stored);
         ++got_;
         return tag;
     } catch (...) {
-        shard().settle({.queue = queue, .home = answer.home}, answer.entry, 1, Settlement::requeue);
+        shard().settle({.queue = queue, .home = got.home}, got.entry, 1, Settlement::requeue);
         throw;
     }
 }
@@ -107,15 +107,15 @@ bool Channel::deliver_direct_reply(std::uint64_t secret, Message& message) {
     return true;
 }
 
-void Channel::write_get_ok(DeliveryTag tag, const Answer& answer) {
+void Channel::write_get_ok(DeliveryTag tag, const answer::Got& got) {
     char method[4 + 9] = {0, 60, 0, 71};
     store_big_endian(method + 4, tag);
-    method[12] = answer.redelivered ? 1 : 0;
+    method[12] = got.redelivered ? 1 : 0;
     char count[4];
-    store_big_endian(count, answer.messages);
-    const Publication publication = answer.message->publication();
+    store_big_endian(count, got.left);
+    const Publication publication = got.message->publication();
     write_content({method, sizeof method}, publication.names, {count, sizeof count}, publication,
-                  answer.message, true);
+                  got.message.get(), true);
     session_.touch();
 }
 

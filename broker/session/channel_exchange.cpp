@@ -84,11 +84,11 @@ Channel::Outcome Channel::exchange_declare(const protocol::exchange::Declare& me
     // Somebody else may declare it at the same time; whoever is second is compared with the first.
     auto again = [this, answer, declared = request.exchange,
                   nowait = method.nowait](const Answer& given) -> Outcome {
-        if (given.status == Answer::Status::too_much)
+        if (is_refused(given, Refusal::too_much))
             return too_much(
                 fmt::format("cannot declare exchange '{}' in vhost '{}'", declared.name, vhost().name),
                 "what is declared");
-        if (given.status != Answer::Status::exists) return answer();
+        if (!is_refused(given, Refusal::exists)) return answer();
         protocol::exchange::Declare repeated;
         repeated.exchange = declared.name;
         repeated.type = name_of(declared.type);
@@ -113,7 +113,7 @@ Channel::Outcome Channel::exchange_delete(const protocol::exchange::Delete& meth
     if (auto allowed = check(auth::Operation::configure, false, name); !allowed) return allowed;
     ask_catalog(method.id, request::DeleteExchange{vhost().index, name, method.if_unused},
                 [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
-                    if (answer.status == Answer::Status::in_use)
+                    if (is_refused(answer, Refusal::in_use))
                         return fail(ChannelReply::precondition_failed,
                                     fmt::format("exchange '{}' in vhost '{}' in use", name, vhost().name));
                     if (!nowait) session_.send(number_, protocol::exchange::DeleteOk{});
@@ -162,14 +162,13 @@ Channel::Outcome Channel::bind(Binding binding, protocol::MethodId cause) {
                            binding.routing_key, binding.arguments}};
     ask_catalog(cause, std::move(request),
                 [this, binding = std::move(binding)](const Answer& answer) -> Outcome {
-                    if (answer.status == Answer::Status::too_much)
+                    if (is_refused(answer, Refusal::too_much))
                         return too_much(fmt::format("cannot bind {} '{}' to exchange '{}' in vhost '{}'",
                                                     binding.to_queue ? "queue" : "exchange",
                                                     binding.destination, binding.source, vhost().name),
                                         "what is declared");
-                    if (answer.status == Answer::Status::no_source)
-                        return not_found("exchange", binding.source);
-                    if (answer.status == Answer::Status::no_destination)
+                    if (is_refused(answer, Refusal::no_source)) return not_found("exchange", binding.source);
+                    if (is_refused(answer, Refusal::no_destination))
                         return not_found(binding.to_queue ? "queue" : "exchange", binding.destination);
                     if (binding.nowait) return {};
                     if (binding.to_queue) {

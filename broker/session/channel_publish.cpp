@@ -318,14 +318,13 @@ void Channel::keep_for_commit(const Publication& publication, std::uint8_t flags
     const View& view = shard().view();
     Arrival arrival(publication, shard().messages());
     transaction_->octets += arrival.weight() + route.queues.size() * sizeof(QueueId);
-    Transaction::Publish publish{.message = arrival.borrow(),
+    Transaction::Publish publish{.message = Held(arrival.keep(), shard().messages()),
                                  .mandatory = (flags & mandatory) != 0,
                                  .persistent = is_persistent(publication.properties()),
                                  .queues = {},
                                  .replies = {route.replies.begin(), route.replies.end()}};
     for (const routing::QueueIndex queue : route.queues) publish.queues.push_back(view.queue(queue).id);
     transaction_->publishes.push_back(std::move(publish));
-    arrival.keep();  // the transaction's reference
 }
 
 void Channel::confirm_at_end_of_turn() {

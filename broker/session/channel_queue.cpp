@@ -59,7 +59,7 @@ Channel::Outcome Channel::declare_reply_name(const std::string& name,
     const auto address = ReplyAddress::parse(name);
     if (!address) return not_found("queue", name);
     const auto answered = [this, name, nowait = method.nowait](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::gone) return not_found("queue", name);
+        if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
         answer_declare(name, nowait, 0, 1);
         return {};
     };
@@ -72,8 +72,9 @@ Channel::Outcome Channel::queue_declare_passive(const std::string& name, bool no
     if (!queue) return std::unexpected(queue.error());
     ask_queue(**queue, protocol::queue::Declare::id, ask::Count{},
               [this, name, nowait](const Answer& answer) -> Outcome {
-                  if (answer.status == Answer::Status::gone) return not_found("queue", name);
-                  answer_declare(name, nowait, answer.messages, answer.consumers);
+                  if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
+                  const auto& [messages, consumers] = std::get<answer::Counted>(answer);
+                  answer_declare(name, nowait, messages, consumers);
                   return {};
               });
     return {};
@@ -111,8 +112,9 @@ Channel::Outcome Channel::declare(const Declaration& declaration) {
         if (auto text = inequivalent_argument(now, arguments, name, vhost_name, absent))
             return fail(ChannelReply::precondition_failed, *std::move(text));
         ask_queue(*current, cause, ask::Count{}, [this, declaration](const Answer& answer) -> Outcome {
-            if (answer.status == Answer::Status::gone) return declare(Declaration(declaration));
-            answer_declare(declaration.name, declaration.nowait, answer.messages, answer.consumers);
+            if (is_refused(answer, Refusal::gone)) return declare(Declaration(declaration));
+            const auto& [messages, consumers] = std::get<answer::Counted>(answer);
+            answer_declare(declaration.name, declaration.nowait, messages, consumers);
             return {};
         });
         return {};
@@ -150,8 +152,8 @@ Channel::Outcome Channel::declare(const Declaration& declaration) {
                                    .arguments = std::move(kept)}};
     if (declaration.exclusive) session_.expect_exclusive_queue();
     ask_catalog(cause, std::move(request), [this, declaration](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::exists) return declare(Declaration(declaration));
-        if (answer.status == Answer::Status::too_much)
+        if (is_refused(answer, Refusal::exists)) return declare(Declaration(declaration));
+        if (is_refused(answer, Refusal::too_much))
             return too_much("cannot declare " + queue_in_vhost(declaration.name, vhost().name),
                             "what is declared");
         if (declaration.exclusive)
@@ -199,9 +201,10 @@ Channel::Outcome Channel::queue_purge(const protocol::queue::Purge& method) {
     if (!queue) return std::unexpected(queue.error());
     ask_queue(**queue, method.id, ask::Purge{},
               [this, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
-                  if (answer.status == Answer::Status::gone) return not_found("queue", name);
+                  if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
                   if (!nowait)
-                      session_.send(number_, protocol::queue::PurgeOk{.message_count = answer.messages});
+                      session_.send(number_, protocol::queue::PurgeOk{
+                                                 .message_count = std::get<answer::Purged>(answer).messages});
                   return {};
               });
     return {};
@@ -223,12 +226,13 @@ Channel::Outcome Channel::queue_delete(const protocol::queue::Delete& method) {
     ask_queue(**queue, method.id, ask::Delete{method.if_unused, method.if_empty},
               [this, answer_delete, name = *name, id = (*queue)->id](const Answer& answer) -> Outcome {
                   const std::string resource = queue_in_vhost(name, vhost().name);
-                  if (answer.status == Answer::Status::in_use)
+                  if (is_refused(answer, Refusal::in_use))
                       return fail(ChannelReply::precondition_failed, resource + " in use");
-                  if (answer.status == Answer::Status::not_empty)
+                  if (is_refused(answer, Refusal::not_empty))
                       return fail(ChannelReply::precondition_failed, resource + " not empty");
                   session_.disown_exclusive_queue(id);
-                  answer_delete(answer.messages);
+                  const auto* deleted = std::get_if<answer::Deleted>(&answer);  // else it was gone already
+                  answer_delete(deleted == nullptr ? 0 : deleted->messages);
                   return {};
               });
     return {};

@@ -40,7 +40,7 @@ void Channel::send_mandatory_replies(const std::shared_ptr<Message>& message,
     };
     const auto fate = std::make_shared<Fate>(Fate{addresses.size()});
     const auto answered = [fate, told = std::move(told)](const Answer& answer) -> Outcome {
-        if (answer.status == Answer::Status::done) fate->delivered = true;
+        if (!is_refused(answer)) fate->delivered = true;
         if (--fate->open == 0) told(fate->delivered);
         return {};
     };

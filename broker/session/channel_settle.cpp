@@ -120,7 +120,7 @@ Channel::Outcome Channel::tx_select() {
     if (mode_ == Mode::confirm)
         return fail(ChannelReply::precondition_failed, "cannot switch from confirm to tx mode");
     mode_ = Mode::transaction;
-    if (transaction_ == nullptr) transaction_ = std::make_unique<Transaction>(shard().messages());
+    if (transaction_ == nullptr) transaction_ = std::make_unique<Transaction>();
     session_.send(number_, protocol::tx::SelectOk{});
     return {};
 }
@@ -129,7 +129,7 @@ Channel::Outcome Channel::tx_commit() {
     if (mode_ != Mode::transaction)
         return fail(ChannelReply::precondition_failed, "channel is not transactional");
     const std::shared_ptr<Transaction> transaction =
-        std::exchange(transaction_, std::make_unique<Transaction>(shard().messages()));
+        std::exchange(transaction_, std::make_unique<Transaction>());
     const auto position = store(*transaction);
     if (!position) {
         carry_out(transaction);
@@ -138,7 +138,7 @@ Channel::Outcome Channel::tx_commit() {
     // Nobody sees any of it before it is safe.
     const auto answered = [this, transaction](const Answer& answer) -> Outcome {
         // Else the broker stops, and the disk has no room for it or has failed.
-        if (answer.status == Answer::Status::done) carry_out(transaction);
+        if (!is_refused(answer)) carry_out(transaction);
         return {};
     };
     session_.ask(this, protocol::tx::Commit::id, answered,
@@ -223,7 +223,7 @@ bool Channel::publish_some(Transaction& transaction) {
     std::size_t& next = transaction.done_publishes;
     while (next != transaction.publishes.size()) {
         const Transaction::Publish& publish = transaction.publishes[next];
-        Arrival arrival(publish.message, shard().messages());
+        Arrival arrival(publish.message.get(), shard().messages());
         for (const QueueId id : publish.queues)
             if (const QueueInfo* queue = shard().view().queue(id)) {
                 room = shard().enqueue(*queue, arrival) && room;
@@ -256,7 +256,7 @@ bool Channel::settle_some(Transaction& transaction) {
 Channel::Outcome Channel::tx_rollback() {
     if (mode_ != Mode::transaction)
         return fail(ChannelReply::precondition_failed, "channel is not transactional");
-    const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>(shard().messages()));
+    const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
     for (const auto& [tag, settlement] : transaction->settlements)
         unacknowledged_.find(tag)->in_transaction = 0;
     session_.send(number_, protocol::tx::RollbackOk{});

@@ -236,12 +236,12 @@ void Session::answered(std::uint32_t number, const Answer& answer) {
 }
 
 void Session::take_answer(const Question& asked, const Answer& answer) {
-    if (answer.status == Answer::Status::not_stored) {
+    if (is_refused(answer, Refusal::not_stored)) {
         close_connection(protocol::ConnectionReply::internal_error, "the change cannot be stored",
                          asked.cause);
-    } else if (answer.status == Answer::Status::failed) {
+    } else if (is_refused(answer, Refusal::failed)) {
         close_connection(protocol::ConnectionReply::internal_error, "", asked.cause);
-    } else if (answer.status == Answer::Status::no_room) {
+    } else if (is_refused(answer, Refusal::no_room)) {
         close_connection(protocol::ConnectionReply::resource_error,
                          "there is no number left for another queue, exchange or binding", asked.cause);
     } else if (auto outcome = asked.then(answer); !outcome) {
@@ -261,7 +261,7 @@ void Session::go_on_later(std::function<void()> then) {
     if (questions_.empty())  // it asks itself, and is answered in its turn
         ask(
             nullptr, {}, [](const Answer&) { return protocol::Outcome<>{}; },
-            [this](ReplyTo to) { shard_.reply(to, {}); });
+            [this](ReplyTo to) { shard_.reply(to, answer::Done{}); });
     after_answers_.push_back(std::move(then));
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "broker/ids/ids.hpp"
-#include "broker/message/pool.hpp"
+#include "broker/message/held.hpp"
 #include "broker/queue/queue.hpp"
 #include "broker/shard/direct_reply.hpp"
 
@@ -15,7 +15,7 @@ namespace trilby::broker {
 /// settlements by delivery tag, whose entries stay unacknowledged and marked until then.
 struct Transaction {
     struct Publish {
-        Message* message;  // with a reference
+        Held message;  // none: it was let go
         bool mandatory;
         bool persistent;
         std::vector<QueueId> queues;
@@ -27,23 +27,13 @@ struct Transaction {
         Settlement settlement;
     };
 
-    explicit Transaction(MessagePool& messages) : pool(messages) {}
-    ~Transaction() { drop_publishes(); }
-    Transaction(const Transaction&) = delete;
-    Transaction& operator=(const Transaction&) = delete;
-
-    void drop_publishes() {
-        for (; done_publishes != publishes.size(); ++done_publishes)
-            pool.release(publishes[done_publishes].message);
-    }
-    /// One of them; false: there is none.
+    /// The next of them is done, and let go; false: there is none.
     bool drop_publish() {
         if (done_publishes == publishes.size()) return false;
-        pool.release(publishes[done_publishes++].message);
+        publishes[done_publishes++].message.reset();
         return true;
     }
 
-    MessagePool& pool;
     std::vector<Publish> publishes;
     std::size_t done_publishes = 0;  // of these: they are in their queues, and were let go
     std::size_t octets = 0;          // of them

@@ -13,6 +13,10 @@ namespace trilby::broker {
 
 namespace {
 constexpr std::size_t much_unfinished = std::size_t{1} << 20;
+
+Answer done_or_gone(bool done) {
+    return done ? Answer(answer::Done{}) : Answer(answer::Refused{Refusal::gone});
+}
 }  // namespace
 
 void Shard::receive(const Mail& mail) {
@@ -112,7 +116,7 @@ void Shard::open_guarded(Letter& letter) {
 void Shard::could_not_open(Letter& letter, const std::exception& error) {
     spdlog::error("shard {}: {}", index_, error.what());
     const auto refuse = [&](ReplyTo to) {
-        letter = letter::Unanswered{to, {.status = Answer::Status::failed}};
+        letter = letter::Unanswered{to, Refusal::failed};
         open(letter);
     };
     if (const auto* to_queue = std::get_if<letter::ToQueue>(&letter)) {
@@ -144,51 +148,61 @@ void Shard::answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_t
     if (const QueueInfo* info = queue == nullptr ? view_.queue(id) : nullptr;
         info != nullptr && info->home != index_)
         return ask_queue(*info, std::move(question), reply_to);  // it moved while this was under way
-    Answer answer{.home = index_};
     if (auto* purge = std::get_if<ask::Purge>(&question);
         purge != nullptr && (purge->begun || (queue != nullptr && !queue->stopped()))) {
         if (queue != nullptr && !queue->stopped() && !this->purge(*queue, *purge))
             return send_letter(index_, letter::ToQueue{id, *purge, reply_to});
-        answer.messages = static_cast<std::uint32_t>(std::min<std::uint64_t>(purge->gone, UINT32_MAX));
-    } else if (queue == nullptr || queue->stopped()) {
-        answer.status = Answer::Status::gone;
-    } else if (const auto* get = std::get_if<ask::Get>(&question)) {
-        if (const auto got = queue->get()) {
-            Undo not_told([&] { queue->take_back(*got); });
-            reply(reply_to, {.redelivered = got->redelivered,
-                             .home = index_,
-                             .messages = queue->ready(),
-                             .message = got->message,
-                             .entry = got->entry});
-            not_told.keep();
-            return queue->told(*got, get->no_ack);
-        } else if (got.error() == Queue::Nothing::not_yet && !stopping_) {
-            gets_waiting_for_disk_.push_back({id, question, reply_to});
-            return;
-        } else {
-            answer.status = Answer::Status::empty;
-        }
+        return reply(
+            reply_to,
+            answer::Purged{static_cast<std::uint32_t>(std::min<std::uint64_t>(purge->gone, UINT32_MAX))});
+    }
+    if (queue == nullptr || queue->stopped()) return reply(reply_to, answer::Refused{Refusal::gone});
+    if (const auto* get = std::get_if<ask::Get>(&question)) {
+        if (!answer_get(*queue, *get, reply_to)) gets_waiting_for_disk_.push_back({id, question, reply_to});
     } else if (auto* subscribe = std::get_if<ask::Subscribe>(&question)) {
-        Consumer& consumer = subscribe->consumer;
-        const bool near = shard_of(consumer.id) == index_;
+        const bool near = shard_of(subscribe->consumer.id) == index_;
         if (!near && queue->may_move() && !stopping_)
             return begin_move(*queue, {id, std::move(question), reply_to});
-        consumer.receiver = near ? static_cast<Receiver*>(consumers_.find(consumer.id))
-                                 : far_receivers_[shard_of(consumer.id)].get();
-        if (consumer.receiver == nullptr) {
-            answer.status = Answer::Status::gone;
-        } else if (queue->subscribe(consumer, subscribe->exclusive) == Queue::Subscribe::in_exclusive_use) {
-            answer.status = Answer::Status::in_exclusive_use;
-        }
+        reply(reply_to, this->subscribe(*queue, *subscribe));
     } else if (const auto* cancel = std::get_if<ask::Cancel>(&question)) {
-        if (!queue->cancel(cancel->consumer)) answer.status = Answer::Status::gone;
+        if (queue->cancel(cancel->consumer)) return reply(reply_to, answer::Done{});
+        reply(reply_to, answer::Refused{Refusal::gone});
     } else if (const auto* remove = std::get_if<ask::Delete>(&question)) {
-        return begin_end(*queue, *remove, reply_to);
+        begin_end(*queue, *remove, reply_to);
     } else {
-        answer.messages = queue->ready();
-        answer.consumers = queue->consumers();
+        reply(reply_to, answer::Counted{queue->ready(), queue->consumers()});
     }
-    reply(reply_to, answer);
+}
+
+bool Shard::answer_get(Queue& queue, const ask::Get& asked, ReplyTo reply_to) {
+    auto got = queue.get();
+    if (!got) {
+        if (got.error() == Queue::Nothing::not_yet && !stopping_) return false;
+        reply(reply_to, answer::Refused{Refusal::empty});
+        return true;
+    }
+    const auto [entry, redelivered] = std::pair(got->entry, got->redelivered);
+    const std::uint64_t stored = got->message->stored;
+    Undo not_told([&] { queue.take_back(entry, redelivered); });
+    reply(reply_to, answer::Got{.message = std::move(got->message),
+                                .entry = entry,
+                                .redelivered = redelivered,
+                                .left = queue.ready(),
+                                .home = index_});
+    not_told.keep();
+    queue.told(entry, stored, asked.no_ack);
+    return true;
+}
+
+Answer Shard::subscribe(Queue& queue, ask::Subscribe& asked) {
+    Consumer& consumer = asked.consumer;
+    const ShardIndex there = shard_of(consumer.id);
+    consumer.receiver =
+        there == index_ ? static_cast<Receiver*>(consumers_.find(consumer.id)) : far_receivers_[there].get();
+    if (consumer.receiver == nullptr) return answer::Refused{Refusal::gone};
+    if (queue.subscribe(consumer, asked.exclusive) == Queue::Subscribe::in_exclusive_use)
+        return answer::Refused{Refusal::in_exclusive_use};
+    return answer::Subscribed{index_};
 }
 
 bool Shard::purge(Queue& queue, ask::Purge& asked) {
@@ -201,13 +215,13 @@ void Shard::open_one(letter::ToCatalog& letter) {
 }
 
 void Shard::open_one(letter::Reply& letter) {
+    if (auto* got = std::get_if<answer::Got>(&letter.answer)) got->message.arrive(messages_);
     if (Resident* resident = residents_.find(letter.to.asker))
         guard(*resident, [&] { resident->answered(letter.to.number, letter.answer); });
-    if (letter.answer.message != nullptr) messages_.release(letter.answer.message);
 }
 
 void Shard::open_one(letter::Unanswered& letter) {
-    reply(letter.to, letter.answer);
+    reply(letter.to, answer::Refused{letter.why});
 }
 
 void Shard::open_one(letter::Apply& letter) {
@@ -232,16 +246,17 @@ void Shard::open_one(letter::Adopt& letter) {
 
 void Shard::open_one(letter::DirectReply& letter) {
     Resident* const resident = residents_.find(letter.address.connection);
-    if (resident != nullptr && letter.message != nullptr)
+    letter.message.arrive(messages_);
+    if (resident != nullptr && letter.message)
         guard(*resident, [&] { letter.delivered = resident->take_reply(letter.address, *letter.message); });
-    if (letter.message != nullptr) messages_.release(std::exchange(letter.message, nullptr));
-    reply(letter.reply_to, {.status = letter.delivered ? Answer::Status::done : Answer::Status::gone});
+    letter.message.reset();  // before what may throw, and is done again then
+    reply(letter.reply_to, done_or_gone(letter.delivered));
 }
 
 void Shard::open_one(letter::FindDirectReply& letter) {
     Resident* const resident = residents_.find(letter.address.connection);
     const bool found = resident != nullptr && resident->takes_replies(letter.address);
-    reply(letter.reply_to, {.status = found ? Answer::Status::done : Answer::Status::gone});
+    reply(letter.reply_to, done_or_gone(found));
 }
 
 void Shard::open_one(letter::Alarm& letter) {
@@ -268,8 +283,7 @@ void Shard::open_one(letter::Stop& letter) {
     ask_again_from_disk();
     if (letter.journal_failed || (journal() != nullptr && journal()->out_of_space())) {
         // Nothing more will be safe, or nobody can tell when; what was not safe was not promised.
-        disk_waits_.give_up_settles(
-            [this](ReplyTo asker) { reply(asker, {.status = Answer::Status::gone}); });
+        disk_waits_.give_up_settles([this](ReplyTo asker) { reply(asker, answer::Refused{Refusal::gone}); });
     }
     residents_.each([&](Resident& one) { guard(one, [&] { one.stop(letter.journal_failed); }); });
     loop_->stopping();

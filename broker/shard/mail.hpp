@@ -11,6 +11,7 @@
 #include "broker/catalog/changes.hpp"
 #include "broker/catalog/request.hpp"
 #include "broker/ids/ids.hpp"
+#include "broker/message/held.hpp"
 #include "broker/message/message.hpp"
 #include "broker/queue/consumers.hpp"
 #include "broker/queue/queue.hpp"
@@ -63,7 +64,7 @@ struct Reply {
 };
 struct Unanswered {  // what is left of a question for whose answer memory was lacking
     ReplyTo to;
-    Answer answer;
+    Refusal why;
 };
 struct Apply {  // from the catalog to every view; answered by Applied
     std::shared_ptr<const ChangeSet> changes;
@@ -91,7 +92,7 @@ struct Adopt {  // an accepted socket
 };
 struct DirectReply {  // to the channel that consumes amq.rabbitmq.reply-to; answered done or gone
     ReplyAddress address;
-    Message* message;  // with a reference
+    Held message;  // empty: it was delivered or dropped
     ReplyTo reply_to;
     bool delivered = false;
 };

@@ -24,9 +24,9 @@ namespace trilby::broker {
 namespace {
 
 /// Why the queue is not deleted, if it is not. RabbitMQ reports the first of the two.
-std::optional<Answer::Status> refusal(const Queue& queue, const ask::Delete& asked) {
-    if (asked.if_empty && queue.ready() != 0) return Answer::Status::not_empty;
-    if (asked.if_unused && queue.consumers() != 0) return Answer::Status::in_use;
+std::optional<Refusal> refusal(const Queue& queue, const ask::Delete& asked) {
+    if (asked.if_empty && queue.ready() != 0) return Refusal::not_empty;
+    if (asked.if_unused && queue.consumers() != 0) return Refusal::in_use;
     return std::nullopt;
 }
 
@@ -43,7 +43,7 @@ void Shard::end_queue(QueueId id, ReplyTo reply_to) {
 }
 
 void Shard::begin_end(Queue& queue, ask::Delete asked, ReplyTo reply_to) {
-    if (const auto refused = refusal(queue, asked)) return reply(reply_to, {.status = *refused});
+    if (const auto refused = refusal(queue, asked)) return reply(reply_to, answer::Refused{*refused});
     closings_.emplace(
         queue.id(),
         Closing{
@@ -96,9 +96,8 @@ void Shard::go_on_with_closing(QueueId id) {
 void Shard::decide_end(QueueId id) {
     Closing& end = closings_.at(id);
     Queue& queue = *near_queue(id);
-    using enum Answer::Status;
-    if (!end.decision) end.decision = refusal(queue, end.asked).value_or(done);
-    if (*end.decision == done && !end.catalog_told) {
+    if (!std::exchange(end.decided, true)) end.refused = refusal(queue, end.asked);
+    if (!end.refused && !end.catalog_told) {
         queue.stop();
         // They are told before the delete is answered, for then their tags may be used anew.
         if (!queue.lose_consumers()) return;
@@ -109,14 +108,14 @@ void Shard::decide_end(QueueId id) {
         ask_catalog(request::ReopenQueue{id}, {});
     }
     end.catalog_told = true;
-    reply(end.reply_to, {.status = *end.decision});
+    if (end.refused) reply(end.reply_to, answer::Refused{*end.refused});
     end.reply_to = {};
     answer_what_waited(id);
 }
 
 void Shard::answer_what_waited(QueueId id) {
     std::list<letter::ToQueue>& waiting = closings_.at(id).waiting;
-    for (; !waiting.empty(); waiting.pop_front()) send_letter(index_, waiting.front());
+    for (; !waiting.empty(); waiting.pop_front()) send_letter(index_, letter::ToQueue(waiting.front()));
     closings_.erase(id);
 }
 
@@ -125,7 +124,7 @@ bool Shard::answer_decided() {
     for (Undecided& one : undecided_) {
         const QueueInfo* const queue = view_.queue(one.queue);
         if (queue != nullptr && queue->closed) continue;
-        reply(one.reply_to, {});
+        reply(one.reply_to, answer::Done{});
         one.reply_to = {};
     }
     std::erase_if(undecided_, [](const Undecided& one) { return one.reply_to.asker == AskerId{}; });

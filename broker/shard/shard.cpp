@@ -69,13 +69,15 @@ void Shard::connect(const std::vector<Shard*>& shards) {
     roads_.connect(std::move(roads));
 }
 
-void Shard::send_letter(ShardIndex shard, Letter letter, std::uint64_t octets) {
+void Shard::send_letter(ShardIndex shard, Letter&& letter, std::uint64_t octets) {
     if (shard == index_) {
         own_letters_.push_back(std::move(letter));
         return;
     }
     auto owned = std::make_unique<Letter>(std::move(letter));
+    Undo not_sent([&] { letter = std::move(*owned); });
     roads_.send(shard, {.kind = Mail::Kind::letter, .block = owned.get()}, octets);
+    not_sent.keep();
     owned.release();
 }
 
@@ -144,7 +146,7 @@ bool Shard::look_at_journal() {
     Undo undone([this] { disk_undone_ = true; });
     journal()->look();
     disk_waits_.answer(journal()->safe_publishes(), journal()->safe_settles(),
-                       [this](ReplyTo asker) { reply(asker, {}); });
+                       [this](ReplyTo asker) { reply(asker, answer::Done{}); });
     undone.keep();
     return true;
 }
@@ -168,7 +170,7 @@ bool Shard::look_at_disk() {
 
 void Shard::ask_again_from_disk() {
     for (; !gets_waiting_for_disk_.empty(); gets_waiting_for_disk_.pop_front())
-        send_letter(index_, gets_waiting_for_disk_.front());
+        send_letter(index_, letter::ToQueue(gets_waiting_for_disk_.front()));
 }
 
 void Shard::watch(const Watermarks& watermarks, std::function<void(letter::Alarm)> passed) {
@@ -319,19 +321,17 @@ void Shard::ask_catalog(CatalogRequest request, ReplyTo reply_to) {
 bool Shard::direct_reply(const ReplyAddress& address, Arrival& arrival, ReplyTo reply_to) {
     const ShardIndex there = shard_of(address.connection);
     if (there >= shards_.size()) {
-        reply(reply_to, {.status = Answer::Status::gone});
+        reply(reply_to, answer::Refused{Refusal::gone});
         return true;
     }
-    Message* const message = arrival.keep();
-    Undo not_sent([&] { messages_.release(message); });
-    send_letter(there, letter::DirectReply{address, message, reply_to}, arrival.weight());
-    not_sent.keep();
+    send_letter(there, letter::DirectReply{address, Held(arrival.keep(), messages_), reply_to},
+                arrival.weight());
     return there == index_ || !roads_.stalled(there);
 }
 
 void Shard::find_direct_reply(const ReplyAddress& address, ReplyTo reply_to) {
     if (shard_of(address.connection) >= shards_.size())
-        return reply(reply_to, {.status = Answer::Status::gone});
+        return reply(reply_to, answer::Refused{Refusal::gone});
     send_letter(shard_of(address.connection), letter::FindDirectReply{address, reply_to});
 }
 
@@ -341,8 +341,12 @@ void Shard::tell_queue_gone(ConsumerId consumer) {
     send_letter(shard_of(consumer), letter::QueueGone{consumer});
 }
 
-void Shard::reply(ReplyTo to, const Answer& answer) {
-    if (to.asker != AskerId{}) send_letter(shard_of(to.asker), letter::Reply{to, answer});
+void Shard::reply(ReplyTo to, Answer&& answer) {
+    if (to.asker == AskerId{}) return;
+    Letter letter = letter::Reply{to, std::move(answer)};
+    Undo not_sent([&] { answer = std::move(std::get<letter::Reply>(letter).answer); });
+    send_letter(shard_of(to.asker), std::move(letter));
+    not_sent.keep();
 }
 
 void Shard::tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes) {

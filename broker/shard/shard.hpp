@@ -192,7 +192,7 @@ class Shard final : public Audience, private QueueEvents {
 
     // ---- Audience: what the catalog of this shard says.
 
-    void reply(ReplyTo to, const Answer& answer) override;
+    void reply(ReplyTo to, Answer&& answer) override;
     void tell(ShardIndex shard, std::shared_ptr<const ChangeSet> changes) override;
     bool apply(std::span<const Change> changes, std::size_t& applied) override;
     /// Before the threads start.
@@ -233,8 +233,8 @@ class Shard final : public Audience, private QueueEvents {
         if (slot >= queues_.size() || queues_[slot] == nullptr || queues_[slot]->id() != id) return nullptr;
         return queues_[slot].get();
     }
-    /// `octets`: of a message that it carries.
-    void send_letter(ShardIndex shard, Letter letter, std::uint64_t octets = 0);
+    /// `octets`: of a message that it carries. Throws std::bad_alloc with the letter as it was.
+    void send_letter(ShardIndex shard, Letter&& letter, std::uint64_t octets = 0);
     /// Throws std::bad_alloc when memory is lacking: it is to be received again.
     void receive(const Mail& mail);
     void receive_enqueue(const Mail& mail);
@@ -266,6 +266,9 @@ class Shard final : public Audience, private QueueEvents {
     bool enqueue_far(const QueueInfo& queue, Arrival& arrival);
     bool purge(Queue& queue, ask::Purge& asked);
     void answer_question(QueueId id, QueueQuestion& question, ReplyTo reply_to);
+    /// False: not yet, for the disk is being read.
+    bool answer_get(Queue& queue, const ask::Get& asked, ReplyTo reply_to);
+    Answer subscribe(Queue& queue, ask::Subscribe& asked);
     bool go_on_in_line();
     bool open_own_letters(std::size_t most);
     void apply_one(const Change& change);
@@ -345,8 +348,9 @@ class Shard final : public Audience, private QueueEvents {
         std::size_t open_views;                   // shards that may still send to it, or to its old home
         std::list<letter::ToQueue> waiting = {};  // what was asked meanwhile
         // How far that has come, for memory may be lacking at each step.
-        std::uint64_t untold = 0;                  // of one that arrives: a bit for each shard
-        std::optional<Answer::Status> decision{};  // of one that ends; done: it goes
+        std::uint64_t untold = 0;          // of one that arrives: a bit for each shard
+        bool decided = false;              // of one that ends:
+        std::optional<Refusal> refused{};  // none: it goes
         bool catalog_told = false;
     };
     std::unordered_map<QueueId, Closing> closings_;

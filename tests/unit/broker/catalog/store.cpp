@@ -14,7 +14,6 @@
 #include "broker/catalog/catalog.hpp"
 #include "broker/catalog/import.hpp"
 #include "broker/catalog/sqlite.hpp"
-#include "broker/session/session.hpp"
 #include "broker/shard/shard.hpp"
 #include "protocol/field_table.hpp"
 #include "tests/unit/broker/random_seed.hpp"
@@ -62,11 +61,34 @@ Definitions everything() {
     return all;
 }
 
-struct NoLoop final : ShardLoop, SessionHost {
+struct NoLoop final : ShardLoop {
     void wake() override {}
-    void touched(Session&) override {}
     void adopt(int) override {}
     void stopping() override {}
+};
+
+/// Notes why what it asked was refused.
+struct Asking final : Resident {
+    Asking(Shard& there, std::vector<std::optional<Refusal>>& into) : shard(there), answers(into) {
+        id = shard.add_resident(*this);
+    }
+    ~Asking() { shard.remove_resident(id); }
+    void answered(std::uint32_t number, const Answer& answer) override {
+        if (const auto* refused = std::get_if<answer::Refused>(&answer)) answers[number] = refused->why;
+    }
+    void fail(const char*) noexcept override {}
+    void turn_came() override {}
+    void room_made() override {}
+    void alarm_changed() override {}
+    std::size_t unfinished() const override { return 0; }
+    void drop_unfinished(std::size_t) override {}
+    void stop(bool) override {}
+    bool takes_replies(const ReplyAddress&) override { return false; }
+    bool take_reply(const ReplyAddress&, Message&) override { return false; }
+
+    Shard& shard;
+    std::vector<std::optional<Refusal>>& answers;
+    AskerId id{};
 };
 
 /// Two shards with a catalog that is stored.
@@ -97,25 +119,13 @@ class Broker {
         return view(shard).queue(vhost(shard), name);
     }
 
-    /// None: the connection was closed, for the change was not stored.
-    std::optional<Answer::Status> ask(CatalogRequest request) {
-        return ask_together({std::move(request)})[0];
-    }
-    std::vector<std::optional<Answer::Status>> ask_together(std::vector<CatalogRequest> requests) {
-        std::vector<std::optional<Answer::Status>> answers(requests.size());
+    std::optional<Refusal> ask(CatalogRequest request) { return ask_together({std::move(request)})[0]; }
+    std::vector<std::optional<Refusal>> ask_together(std::vector<CatalogRequest> requests) {
+        std::vector<std::optional<Refusal>> answers(requests.size());
         {
-            std::vector<std::unique_ptr<Session>> sessions;
-            for (std::size_t i = 0; i < requests.size(); ++i) {
-                sessions.push_back(
-                    std::make_unique<Session>(home_, Peer{"127.0.0.1", 1, "127.0.0.1", 5672}, loop_));
-                const auto answered = [&answers, i](const Answer& answer) {
-                    answers[i] = answer.status;
-                    return trilby::protocol::Outcome<>();
-                };
-                sessions.back()->ask(nullptr, {}, answered, [&](ReplyTo to) {
-                    home_.catalog()->submit(std::move(requests[i]), to);
-                });
-            }
+            Asking asking(home_, answers);
+            for (std::size_t i = 0; i < requests.size(); ++i)
+                home_.catalog()->submit(std::move(requests[i]), {asking.id, static_cast<std::uint32_t>(i)});
             for (int turn = 0; turn < 20; ++turn)
                 for (Shard* shard : {&home_, &away_}) {
                     shard->take_mail();
@@ -126,7 +136,7 @@ class Broker {
         return answers;
     }
 
-    std::optional<Answer::Status> declare(const std::string& name, bool durable = true, ShardIndex home = 0) {
+    std::optional<Refusal> declare(const std::string& name, bool durable = true, ShardIndex home = 0) {
         return ask(queue_request(name, durable, home));
     }
     static CatalogRequest queue_request(const std::string& name, bool durable = true, ShardIndex home = 0) {
@@ -155,7 +165,7 @@ class Broker {
     Shard away_;
 };
 
-constexpr auto done = Answer::Status::done;
+constexpr std::optional<Refusal> done;
 
 /// While it lives no file grows: every write past `size` fails, as on a full disk.
 class FullDisk {
@@ -402,7 +412,7 @@ TEST_CASE("what one transaction holds is declared, bound and deleted in the orde
             if (i % 5 == 0) requests.push_back(Broker::unbind_request("amq.topic", name));
         }
         const auto answers = broker.ask_together(std::move(requests));
-        CHECK(std::ranges::count(answers, Answer::Status::exists) == 50);
+        CHECK(std::ranges::count(answers, Refusal::exists) == 50);
         CHECK(std::ranges::count(answers, done) == 110);
     }
     Broker broker(file);
@@ -420,17 +430,17 @@ TEST_CASE("what the disk does not take is refused, and nothing of it is seen") {
     const Definitions before = broker.store().load();
     {
         FullDisk full(1);
-        CHECK(broker.declare("near") == std::nullopt);
-        CHECK(broker.declare("far", true, 1) == std::nullopt);
-        CHECK(broker.ask(Broker::exchange_request("x")) == std::nullopt);
-        CHECK(broker.ask(Broker::bind_request("amq.topic", "before")) == std::nullopt);
+        CHECK(broker.declare("near") == Refusal::not_stored);
+        CHECK(broker.declare("far", true, 1) == Refusal::not_stored);
+        CHECK(broker.ask(Broker::exchange_request("x")) == Refusal::not_stored);
+        CHECK(broker.ask(Broker::bind_request("amq.topic", "before")) == Refusal::not_stored);
         const auto answers = broker.ask_together({Broker::queue_request("together"),
                                                   Broker::bind_request("amq.topic", "together"),
                                                   Broker::exchange_request("together")});
-        CHECK(answers == std::vector<std::optional<Answer::Status>>(3));
+        CHECK(answers == std::vector<std::optional<Refusal>>(3, Refusal::not_stored));
         // Nothing of this goes to the disk.
         CHECK(broker.declare("fleeting", false) == done);
-        CHECK(broker.declare("before") == Answer::Status::exists);
+        CHECK(broker.declare("before") == Refusal::exists);
     }
     for (int shard : {0, 1}) {
         for (const char* queue : {"near", "far", "together"}) CHECK(broker.queue(queue, shard) == nullptr);
@@ -463,11 +473,11 @@ TEST_CASE("what was deleted when the disk did not take it is gone everywhere, an
         const std::string old_id = std::to_string(std::to_underlying(broker.queue("a")->id));
         {
             FullDisk full(1);
-            CHECK(broker.ask(broker.delete_request("a")) == std::nullopt);
-            CHECK(broker.ask(request::DeleteExchange{0, "a", false}) == std::nullopt);
-            CHECK(broker.ask(Broker::unbind_request("b", "b")) == std::nullopt);
+            CHECK(broker.ask(broker.delete_request("a")) == Refusal::not_stored);
+            CHECK(broker.ask(request::DeleteExchange{0, "a", false}) == Refusal::not_stored);
+            CHECK(broker.ask(Broker::unbind_request("b", "b")) == Refusal::not_stored);
             CHECK(broker.ask_together({broker.delete_request("b"), Broker::queue_request("b")}) ==
-                  std::vector<std::optional<Answer::Status>>(2));
+                  std::vector<std::optional<Refusal>>(2, Refusal::not_stored));
         }
         for (int shard : {0, 1}) {
             CHECK(broker.queue("a", shard) == nullptr);

@@ -92,7 +92,6 @@ TEST_CASE("what is got and put back comes again first, marked") {
         REQUIRE(again);
         CHECK(again->entry == first->entry);
         CHECK(again->redelivered);
-        for (const auto& got : {first, again}) home.messages().release(got->message);
         queue.settle({}, again->entry, 1, Settlement::acknowledge);
         std::uint64_t purged = 0;
         while (!queue.purge(queue.end(), purged)) {
@@ -205,7 +204,6 @@ TEST_CASE("credit, window and messages agree after any operations") {
                     case 2:
                         if (const auto one = queue.get()) {
                             REQUIRE(got.insert(one->entry).second);
-                            home.messages().release(one->message);
                         }
                         break;
                     case 3:
