@@ -69,7 +69,7 @@ class Table {
                 protocol::TableView arguments);
     /// Whether there is this very binding.
     bool has_binding(ExchangeIndex source, Destination destination, std::string_view key,
-                     protocol::TableView arguments) {
+                     protocol::TableView arguments) const {
         return bindings_.find(source, destination, key, arguments) != no_binding;
     }
 

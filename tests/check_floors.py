@@ -20,12 +20,14 @@ ROOMS = {
     "arguments": ("protocol",),
     "definitions": ("protocol", "routing", "auth", "json", "arguments"),
     "catalog": ("protocol", "routing", "auth", "ids", "asking", "arguments", "definitions", "journal/remembered.hpp"),
+    "operations": ("protocol", "routing", "auth", "ids", "message", "asking", "arguments", "catalog"),
     "shard": ("protocol", "routing", "auth", "ids", "message", "journal", "storage", "asking", "queue", "arguments",
               "catalog"),
-    "session": ("protocol", "routing", "auth", "log", "ids", "message", "asking", "queue", "arguments", "catalog", "shard"),
+    "session": ("protocol", "routing", "auth", "log", "ids", "message", "asking", "queue", "arguments", "catalog", "operations",
+                "shard"),
     "net": ("ids", "shard", "session"),
     "server": ("protocol", "routing", "auth", "json", "log", "ids", "message", "journal", "storage", "asking", "queue",
-               "arguments", "definitions", "catalog", "shard", "session", "net"),
+               "arguments", "definitions", "catalog", "operations", "shard", "session", "net"),
     "precompiled": ("protocol",),
 }
 OURS = {

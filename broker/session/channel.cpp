@@ -41,10 +41,10 @@ Vhost& Channel::vhost() {
 
 protocol::Outcome<> Channel::handle(const protocol::Method& method) {
     if (content_.expected())
-        return fail(ConnectionReply::unexpected_frame,
-                    content_.expect() == Content::Expect::header
-                        ? "expected content header for class 60, got non content header frame instead"
-                        : "expected content body, got non content body frame instead");
+        return refuse(ConnectionReply::unexpected_frame,
+                      content_.expect() == Content::Expect::header
+                          ? "expected content header for class 60, got non content header frame instead"
+                          : "expected content body, got non content body frame instead");
     const auto act = [&](const auto& one) -> Outcome {
         using M = std::remove_cvref_t<decltype(one)>;
         namespace p = protocol;
@@ -112,7 +112,7 @@ protocol::Outcome<> Channel::handle(const protocol::Method& method) {
             session_.send(number_, p::access::RequestOk{.ticket = 1});
             return {};
         } else {
-            return fail(ConnectionReply::command_invalid, "unimplemented method");
+            return refuse(ConnectionReply::command_invalid, "unimplemented method");
         }
     };
     return std::visit(act, method);
@@ -196,14 +196,14 @@ void Channel::close_by_client() {
 // ---- Small methods.
 
 Channel::Outcome Channel::channel_flow(const protocol::channel::Flow& method) {
-    if (!method.active) return fail(ConnectionReply::not_implemented, "active=false");
+    if (!method.active) return refuse(ConnectionReply::not_implemented, "active=false");
     session_.send(number_, protocol::channel::FlowOk{.active = true});
     return {};
 }
 
 Channel::Outcome Channel::confirm_select(const protocol::confirm::Select& method) {
     if (mode_ == Mode::transaction)
-        return fail(ChannelReply::precondition_failed, "cannot switch from tx to confirm mode");
+        return refuse(ChannelReply::precondition_failed, "cannot switch from tx to confirm mode");
     mode_ = Mode::confirm;
     if (!method.nowait) session_.send(number_, protocol::confirm::SelectOk{});
     return {};
@@ -233,60 +233,16 @@ void Channel::confirm_to(DeliveryTag tag) {
     session_.confirm_at_end_of_turn(*this);
 }
 
-// ---- What checks have in common.
+// ---- What methods have in common.
 
-std::unexpected<protocol::Exception> Channel::fail(ChannelReply code, std::string text) {
-    return std::unexpected(protocol::Exception(protocol::ChannelException{code, std::move(text)}));
-}
-std::unexpected<protocol::Exception> Channel::fail(ConnectionReply code, std::string text) {
-    return std::unexpected(protocol::Exception(protocol::ConnectionException{code, std::move(text)}));
-}
-std::unexpected<protocol::Exception> Channel::not_found(std::string_view kind, std::string_view name) {
-    return fail(ChannelReply::not_found, fmt::format("no {} '{}' in vhost '{}'", kind, name, vhost().name));
-}
-std::unexpected<protocol::Exception> Channel::too_much(std::string_view asked, std::string_view what) {
-    return fail(ChannelReply::precondition_failed,
-                fmt::format("{}: {} takes as much memory as it may", asked, what));
-}
-std::unexpected<protocol::Exception> Channel::locked(std::string_view queue) {
-    return fail(
-        ChannelReply::resource_locked,
-        fmt::format(
-            "cannot obtain exclusive access to locked queue '{}' in vhost '{}'. It could be originally "
-            "declared on another connection or the exclusive property value does not match that of the "
-            "original declaration.",
-            queue, vhost().name));
-}
-
-Channel::Outcome Channel::check(auth::Operation operation, bool is_queue, std::string_view name) {
-    const std::string_view resource = !is_queue && name.empty() ? "amq.default" : name;
-    if (shard().view().access().allowed(session_.user(), vhost().name, operation, resource)) return {};
-    return fail(ChannelReply::access_refused,
-                fmt::format("access to {} '{}' in vhost '{}' refused for user '{}'",
-                            is_queue ? "queue" : "exchange", resource, vhost().name, session_.user()));
-}
-
-Channel::Outcome Channel::check_topic(const ExchangeInfo& exchange, auth::Operation operation,
-                                      std::string_view key) {
-    if (exchange.type != routing::ExchangeType::topic ||
-        shard().view().access().topic_allowed(session_.user(), vhost().name, exchange.name, operation, key))
-        return {};
-    return fail(ChannelReply::access_refused,
-                fmt::format("access to topic '{}' in exchange '{}' in vhost '{}' refused for user '{}'", key,
-                            exchange.name, vhost().name, session_.user()));
+Caller Channel::caller() const {
+    return session_.caller();
 }
 
 protocol::Outcome<std::string> Channel::queue_name(std::string_view given) {
     if (!given.empty()) return std::string(given);
-    if (last_queue_.empty()) return fail(ChannelReply::not_found, "no previously declared queue");
+    if (last_queue_.empty()) return refuse(ChannelReply::not_found, "no previously declared queue");
     return last_queue_;
-}
-
-protocol::Outcome<const QueueInfo*> Channel::usable_queue(std::string_view name) {
-    const QueueInfo* queue = shard().view().queue(vhost(), name);
-    if (queue == nullptr) return not_found("queue", name);
-    if (queue->owner != AskerId{} && queue->owner != session_.id()) return locked(name);
-    return queue;
 }
 
 void Channel::ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQuestion question,

@@ -11,14 +11,17 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/asking/direct_reply.hpp"
 #include "broker/catalog/view.hpp"
 #include "broker/ids/ids.hpp"
 #include "broker/ids/sequence_map.hpp"
 #include "broker/message/content.hpp"
 #include "broker/message/message.hpp"
+#include "broker/operations/exchanges.hpp"
+#include "broker/operations/publishing.hpp"
+#include "broker/operations/queues.hpp"
 #include "broker/session/subscription.hpp"
 #include "broker/session/transaction.hpp"
-#include "broker/shard/direct_reply.hpp"
 #include "broker/shard/mail.hpp"
 #include "protocol/methods.hpp"
 #include "protocol/properties.hpp"
@@ -128,12 +131,11 @@ class Channel {
         std::string names;
         std::vector<routing::QueueIndex> queues;
     };
-    /// What an exchange allows this user, as the last publish found it.
-    struct LastExchange {
+    /// Where the last publish went.
+    struct LastTarget {
         std::uint64_t generation = 0;
         std::string name;
-        routing::ExchangeIndex index = 0;
-        bool topic = false;
+        PublishTarget target;
     };
     /// Where a publish leads: queues, and who awaits a direct reply under one of its keys.
     struct Route {
@@ -153,18 +155,9 @@ class Channel {
     Outcome confirm_select(const protocol::confirm::Select&);
     Shard& shard() { return shard_; }
     Vhost& vhost();
-    Outcome check(auth::Operation operation, bool is_queue, std::string_view name);
-    Outcome check_topic(const ExchangeInfo& exchange, auth::Operation operation, std::string_view key);
-    std::unexpected<protocol::Exception> fail(protocol::ChannelReply code, std::string text);
-    std::unexpected<protocol::Exception> fail(protocol::ConnectionReply code, std::string text);
-    std::unexpected<protocol::Exception> not_found(std::string_view kind, std::string_view name);
-    std::unexpected<protocol::Exception> locked(std::string_view queue);
-    /// What is asked for would make `what` take more memory than it may.
-    std::unexpected<protocol::Exception> too_much(std::string_view asked, std::string_view what);
+    Caller caller() const;
     /// The name in a method, or that of the queue that was declared last if it is empty.
     protocol::Outcome<std::string> queue_name(std::string_view given);
-    /// Exists, and is not another connection's exclusive queue.
-    protocol::Outcome<const QueueInfo*> usable_queue(std::string_view name);
     void ask_queue(const QueueInfo& queue, protocol::MethodId cause, QueueQuestion question,
                    std::function<Outcome(const Answer&)> then);
     void ask_queue_of(const Subscription& subscription, protocol::MethodId cause, QueueQuestion question,
@@ -179,27 +172,17 @@ class Channel {
     Outcome exchange_delete(const protocol::exchange::Delete&);
     Outcome exchange_bind(const protocol::exchange::Bind&);
     Outcome exchange_unbind(const protocol::exchange::Unbind&);
-    struct Binding {
-        std::string source, destination, routing_key, arguments;
-        bool to_queue;
-        bool nowait;
-    };
-    Outcome bind(Binding binding, protocol::MethodId cause);
-    Outcome unbind(Binding binding, protocol::MethodId cause);
-    Outcome check_binding(const Binding& binding);
-    bool has_binding(const Binding& binding);
+    Outcome declare(const ExchangeDeclaration& declaration, bool nowait);
+    Outcome bind(const Binding& binding, protocol::MethodId cause, bool nowait);
+    Outcome unbind(const Binding& binding, protocol::MethodId cause, bool nowait);
 
     // channel_queue.cpp
     Outcome queue_declare(const protocol::queue::Declare&);
     Outcome declare_reply_name(const std::string& name, const protocol::queue::Declare&);
     Outcome queue_declare_passive(const std::string& name, bool nowait);
-    struct Declaration {
-        std::string name;
-        bool durable, exclusive, auto_delete, nowait;
-        std::string arguments;
-    };
     /// Who waits and calls again gives a copy: what it keeps may be gone before this ends.
-    Outcome declare(const Declaration& declaration);
+    Outcome declare(const QueueDeclaration& declaration, bool nowait);
+    void declare_new(const QueueDeclaration& declaration, bool nowait, declared::New& found);
     void answer_declare(const std::string& name, bool nowait, std::uint32_t messages,
                         std::uint32_t consumers);
     Outcome queue_bind(const protocol::queue::Bind&);
@@ -259,13 +242,12 @@ class Channel {
     Outcome content_complete();
     /// May such a publish come, whatever is in it? Asked before its body is taken.
     bool takes(std::uint8_t flags, std::uint32_t body_size);
-    std::unexpected<protocol::Exception> refuse(std::uint8_t flags, std::uint32_t body_size);
+    std::unexpected<protocol::Exception> refuse_publish(std::uint8_t flags, std::uint32_t body_size);
     Outcome publish_checked(const Publication& publication, std::uint8_t flags);
-    /// May the user publish to it? Remembers the last one.
-    protocol::Outcome<const LastExchange*> check_exchange(std::string_view name);
-    /// What a publish is routed by besides its key: those of a header CC or BCC.
-    Outcome add_keys(std::vector<std::string_view>& keys, std::string_view header,
-                     const protocol::ValueView& value);
+    /// Remembers the last one.
+    protocol::Outcome<const PublishTarget*> target_of(std::string_view exchange);
+    Outcome publish_rewritten(const Publication& publication, std::uint8_t flags,
+                              const CheckedProperties& checked);
     /// By the exchange that was checked last. False as `send_to`.
     bool route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
                std::span<const std::string_view> more_keys);
@@ -341,7 +323,7 @@ class Channel {
     const std::uint64_t serial_;
     std::string last_queue_;  // the queue that an empty name means
     Content content_;
-    LastExchange last_exchange_;
+    LastTarget last_target_;
     LastRoute last_route_;
     QueueId undecided_{};  // of `send_to`
     Replies replies_;

@@ -5,9 +5,10 @@
 
 #include "broker/arguments/arguments.hpp"
 #include "broker/arguments/resource_name.hpp"
+#include "broker/asking/direct_reply.hpp"
+#include "broker/operations/consuming.hpp"
 #include "broker/session/channel.hpp"
 #include "broker/session/session.hpp"
-#include "broker/shard/direct_reply.hpp"
 #include "protocol/room.hpp"
 
 // basic.qos, consume, cancel and get.
@@ -19,8 +20,8 @@ using protocol::ConnectionReply;
 
 Channel::Outcome Channel::basic_qos(const protocol::basic::Qos& method) {
     if (method.prefetch_size != 0)
-        return fail(ConnectionReply::not_implemented,
-                    fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
+        return refuse(ConnectionReply::not_implemented,
+                      fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
     const bool was_limited = channel_prefetch_ != 0;
     if (!method.global) prefetch_ = method.prefetch_count;
     channel_prefetch_ = method.global ? method.prefetch_count : 0;
@@ -37,24 +38,17 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
     if (!name) return std::unexpected(name.error());
     if (!method.consumer_tag.empty() && (find_subscription(method.consumer_tag) != nullptr ||
                                          (replies_.consuming && replies_.tag == method.consumer_tag)))
-        return fail(ConnectionReply::not_allowed,
-                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
-    if (auto allowed = check(auth::Operation::read, true, *name); !allowed) return allowed;
-    const auto queue = usable_queue(*name);
-    if (!queue) return std::unexpected(queue.error());
-    const auto type = protocol::TableView((*queue)->arguments).find("x-queue-type");
-    const auto arguments = check_consumer_arguments(
-        method.arguments,
-        type ? queue_type_of(type->as_string().value_or("")).value_or(QueueType::classic)
-             : QueueType::classic,
-        *name, vhost().name);
-    if (!arguments) return fail(ChannelReply::precondition_failed, arguments.error());
+        return refuse(ConnectionReply::not_allowed,
+                      fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
+    const auto consumption = consume(caller(), *name, method.arguments);
+    if (!consumption) return std::unexpected(consumption.error());
+    const QueueInfo& queue = *consumption->queue;
     if (shard().holds_much())
         return too_much("cannot consume from " + queue_in_vhost(*name, vhost().name), held_by_clients);
 
     if (!shard().has_room_for_consumer())
-        return fail(ConnectionReply::resource_error, "there is no number left for another consumer");
-    Subscription& subscription = add_subscription(**queue, method.no_ack);
+        return refuse(ConnectionReply::resource_error, "there is no number left for another consumer");
+    Subscription& subscription = add_subscription(queue, method.no_ack);
     subscription.tag =
         method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag);
     shard().hold(subscription.octets());
@@ -67,17 +61,14 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
 
     Consumer consumer{.id = subscription.end.consumer};
     if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
-    consumer.priority = static_cast<std::int32_t>(
-        std::clamp<std::int64_t>(arguments->priority.value_or(0), INT32_MIN, INT32_MAX));
+    consumer.priority = consumption->priority;
     consumer.no_ack = method.no_ack;
     consumer.granted = channel_prefetch_ != 0;
-    ask_queue(**queue, method.id, ask::Subscribe{consumer, method.exclusive},
+    ask_queue(queue, method.id, ask::Subscribe{consumer, method.exclusive},
               [this, &subscription, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
                   if (is_refused(answer)) {
                       remove_subscription(subscription);
-                      if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
-                      return fail(ChannelReply::access_refused,
-                                  queue_in_vhost(name, vhost().name) + " in exclusive use");
+                      return not_consumed(caller(), name, is_refused(answer, Refusal::gone));
                   }
                   subscription.end.home = std::get<answer::Subscribed>(answer).home;
                   if (!nowait)
@@ -145,13 +136,12 @@ void Channel::end_consumer(Subscription& subscription) {
 Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
     const auto name = queue_name(method.queue);
     if (!name) return std::unexpected(name.error());
-    if (auto allowed = check(auth::Operation::read, true, *name); !allowed) return allowed;
-    const auto queue = usable_queue(*name);
+    const auto queue = caller().readable_queue(*name);
     if (!queue) return std::unexpected(queue.error());
     const QueueId id = (*queue)->id;
     ask_queue(**queue, method.id, ask::Get{method.no_ack},
               [this, id, name = *name, no_ack = method.no_ack](const Answer& answer) -> Outcome {
-                  if (is_refused(answer, Refusal::gone)) return not_found("queue", name);
+                  if (is_refused(answer, Refusal::gone)) return caller().not_found("queue", name);
                   if (is_refused(answer, Refusal::empty)) {
                       session_.send(number_, protocol::basic::GetEmpty{});
                       return {};

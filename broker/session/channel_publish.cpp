@@ -3,11 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "broker/asking/direct_reply.hpp"
 #include "broker/message/property_checks.hpp"
 #include "broker/session/channel.hpp"
 #include "broker/session/session.hpp"
-#include "broker/shard/direct_reply.hpp"
-#include "protocol/erlang_text.hpp"
 
 // basic.publish: checks, route, queues, confirm. The order of the checks is RabbitMQ's.
 
@@ -55,12 +54,12 @@ protocol::Outcome<> Channel::content_header(std::string_view payload) {
                           false);
     constexpr std::uint64_t hard_limit = std::uint64_t{512} << 20;
     if (header->body_size > hard_limit)
-        return fail(ConnectionReply::frame_error,
-                    fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
-                                hard_limit));
+        return refuse(ConnectionReply::frame_error,
+                      fmt::format("content body size {} exceeds maximum allowed size {}", header->body_size,
+                                  hard_limit));
     const auto body_size = static_cast<std::uint32_t>(header->body_size);
     if (!takes(content_.flags(), body_size))
-        return of_publish(std::move(refuse(content_.flags(), body_size).error()));
+        return of_publish(std::move(refuse_publish(content_.flags(), body_size).error()));
     if (shard().alarm().raised()) session_.block();
     content_.header(payload, body_size);
     return content_.expected() ? Outcome{} : content_complete();
@@ -98,16 +97,16 @@ protocol::Outcome<> Channel::content_complete() {
     return outcome ? Outcome{} : of_publish(std::move(outcome.error()));
 }
 
-std::unexpected<protocol::Exception> Channel::refuse(std::uint8_t flags, std::uint32_t body_size) {
-    if ((flags & immediate) != 0) return fail(ConnectionReply::not_implemented, "immediate=true");
-    return fail(ChannelReply::precondition_failed,
-                fmt::format("message size {} is larger than configured max size {}", body_size,
-                            shard().settings().max_message_size));
+std::unexpected<protocol::Exception> Channel::refuse_publish(std::uint8_t flags, std::uint32_t body_size) {
+    if ((flags & immediate) != 0) return refuse(ConnectionReply::not_implemented, "immediate=true");
+    return refuse(ChannelReply::precondition_failed,
+                  fmt::format("message size {} is larger than configured max size {}", body_size,
+                              shard().settings().max_message_size));
 }
 
 protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_t flags) {
     session_.count_publish();
-    if (!takes(flags, publication.body_size)) return refuse(flags, publication.body_size);
+    if (!takes(flags, publication.body_size)) return refuse_publish(flags, publication.body_size);
     if (last_route_.generation == shard().view().generation() && last_route_.names == publication.names &&
         plain_properties(publication.properties())) {
         if (!send_to(publication, flags, {last_route_.queues, {}})) publish_when_decided(publication, flags);
@@ -130,85 +129,46 @@ std::shared_ptr<Message> Channel::keep(const Publication& publication) {
     return {arrival.keep(), [&pool](Message* message) { pool.release(message); }};
 }
 
-protocol::Outcome<const Channel::LastExchange*> Channel::check_exchange(std::string_view name) {
+protocol::Outcome<const PublishTarget*> Channel::target_of(std::string_view exchange) {
     const View& view = shard().view();
-    if (last_exchange_.generation == view.generation() && last_exchange_.name == name) return &last_exchange_;
-    if (auto allowed = check(auth::Operation::write, false, name); !allowed)
-        return std::unexpected(allowed.error());
-    LastExchange found{.generation = view.generation(), .name = std::string(name)};
-    if (!name.empty()) {
-        const auto index = vhost().routes.find_exchange(name);
-        if (!index) return not_found("exchange", name);
-        const ExchangeInfo& exchange = vhost().exchanges[*index];
-        if (exchange.internal)
-            return fail(
-                ChannelReply::access_refused,
-                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", name, vhost().name));
-        found.index = *index;
-        found.topic = exchange.type == routing::ExchangeType::topic;
-    }
-    last_exchange_ = std::move(found);
-    return &last_exchange_;
+    if (last_target_.generation == view.generation() && last_target_.name == exchange)
+        return &last_target_.target;
+    auto found = publish_target(caller(), exchange);
+    if (!found) return std::unexpected(found.error());
+    last_target_ = {view.generation(), std::string(exchange), *found};
+    return &last_target_.target;
 }
 
 Channel::Outcome Channel::publish_checked(const Publication& publication, std::uint8_t flags) {
-    const auto exchange = check_exchange(publication.exchange());
-    if (!exchange) return std::unexpected(exchange.error());
-    if ((*exchange)->topic)
-        if (auto allowed = check_topic(vhost().exchanges[(*exchange)->index], auth::Operation::write,
-                                       publication.routing_key());
-            !allowed)
-            return allowed;
+    const auto target = target_of(publication.exchange());
+    if (!target) return std::unexpected(target.error());
+    if (auto allowed = may_publish_by_key(caller(), **target, publication.routing_key()); !allowed)
+        return allowed;
     if (plain_properties(publication.properties())) {
         if (!route(publication, flags, {}, {})) publish_when_decided(publication, flags);
         return {};
     }
-    const auto properties = protocol::decode_properties(publication.properties());
-    if (!properties)
-        return fail(
-            ConnectionReply::frame_error,
-            fmt::format("cannot decode {}", protocol::erlang_octets(publication.properties().substr(0, 64))));
-    if (properties->reply_to == direct_reply_name && !replies_.consuming)
-        return fail(ChannelReply::precondition_failed, "fast reply consumer does not exist");
-    if (properties->user_id && *properties->user_id != session_.user()) {
-        const auth::User* user = shard().view().access().find_user(session_.user());
-        if (user == nullptr || !user->has_tag("impersonator"))
-            return fail(ChannelReply::precondition_failed,
-                        fmt::format("user_id property set to '{}' but authenticated user was '{}'",
-                                    *properties->user_id, session_.user()));
-    }
-    if (properties->expiration)
-        if (auto text = invalid_expiration(*properties->expiration))
-            return fail(ChannelReply::precondition_failed, *std::move(text));
-    const protocol::TableView headers = properties->headers.value_or(protocol::TableView{});
-    const auto [cc, bcc] = headers.find("CC", "BCC");
-    std::vector<std::string_view> keys;
-    if (cc)
-        if (auto added = add_keys(keys, "CC", *cc); !added) return added;
-    if (bcc)
-        if (auto added = add_keys(keys, "BCC", *bcc); !added) return added;
-    if ((*exchange)->topic)
-        for (const std::string_view key : keys)
-            if (auto allowed =
-                    check_topic(vhost().exchanges[(*exchange)->index], auth::Operation::write, key);
-                !allowed)
-                return allowed;
+    const auto checked = check_properties(caller(), **target, publication.properties(), replies_.consuming);
+    if (!checked) return std::unexpected(checked.error());
+    if (checked->wants_direct_reply || checked->has_blind_copies)
+        return publish_rewritten(publication, flags, *checked);
+    if (!route(publication, flags, checked->headers, checked->more_keys))
+        publish_when_decided(publication, flags);
+    return {};
+}
 
-    const bool rewritten = properties->reply_to == direct_reply_name || bcc.has_value();
-    if (!rewritten) {
-        if (!route(publication, flags, headers, keys)) publish_when_decided(publication, flags);
-        return {};
-    }
-    // The broker changes the message itself: a name for the reply, no blind copies.
-    protocol::Properties changed = *properties;
+// The broker changes the message itself: a name for the reply, no blind copies.
+Channel::Outcome Channel::publish_rewritten(const Publication& publication, std::uint8_t flags,
+                                            const CheckedProperties& checked) {
+    protocol::Properties changed = checked.properties;
     std::string reply_to;
-    if (properties->reply_to == direct_reply_name) {
+    if (checked.wants_direct_reply) {
         reply_to = ReplyAddress{session_.id(), number_, replies_.secret}.name();
         changed.reply_to = reply_to;
     }
     std::string kept;
-    if (properties->headers) {
-        kept = without_header(headers, "BCC");
+    if (changed.headers) {
+        kept = without_header(checked.headers, "BCC");
         changed.headers = protocol::TableView(kept);
     }
     Content content;
@@ -219,32 +179,21 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
     header += protocol::encode_properties(changed);
     content.header(header, publication.body_size);
     if (publication.body_size != 0) content.body(publication.body());
-    if (!route(content.publication(), flags, headers, keys)) publish_when_decided(publication, flags);
-    return {};
-}
-
-Channel::Outcome Channel::add_keys(std::vector<std::string_view>& keys, std::string_view header,
-                                   const protocol::ValueView& value) {
-    const auto list = value.as_array();
-    if (!list)
-        return fail(ChannelReply::precondition_failed,
-                    fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", header,
-                                protocol::type_word(value.type)));
-    for (const protocol::ValueView& key : *list)
-        if (key.type == 'S' && key.bytes.size() <= 255) keys.push_back(key.bytes);
+    if (!route(content.publication(), flags, checked.headers, checked.more_keys))
+        publish_when_decided(publication, flags);
     return {};
 }
 
 bool Channel::route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
                     std::span<const std::string_view> more_keys) {
     const std::string_view key = publication.routing_key();
-    const bool by_default = last_exchange_.name.empty();
+    const bool by_default = last_target_.target.by_default;
     routing::Table& routes = vhost().routes;
     if (more_keys.empty()) {
         const auto address = by_default ? ReplyAddress::parse(key) : std::nullopt;
         if (address) return send_to(publication, flags, {{}, {&*address, 1}});
-        const auto queues =
-            by_default ? routes.route_default(key) : routes.route(last_exchange_.index, key, headers.raw());
+        const auto queues = by_default ? routes.route_default(key)
+                                       : routes.route(last_target_.target.exchange, key, headers.raw());
         shard().turn().spend(routes.take_steps() / Turn::route_steps);
         if ((by_default || routes.routed_by_keys()) && queues.size() <= remembered_queues) {
             last_route_.generation = shard().view().generation();
@@ -255,8 +204,8 @@ bool Channel::route(const Publication& publication, std::uint8_t flags, protocol
     }
     std::vector<std::string_view> keys{key};
     keys.insert(keys.end(), more_keys.begin(), more_keys.end());
-    const auto found =
-        by_default ? routes.route_default(keys) : routes.route(last_exchange_.index, keys, headers.raw());
+    const auto found = by_default ? routes.route_default(keys)
+                                  : routes.route(last_target_.target.exchange, keys, headers.raw());
     shard().turn().spend(keys.size() + routes.take_steps() / Turn::route_steps);
     // What is sent may change the table.
     const std::vector<routing::QueueIndex> queues(found.begin(), found.end());

@@ -13,11 +13,11 @@ using protocol::ChannelReply;
 using protocol::ConnectionReply;
 
 Channel::Outcome Channel::consume_replies(const protocol::basic::Consume& method) {
-    if (!method.no_ack) return fail(ChannelReply::precondition_failed, "reply consumer cannot acknowledge");
-    if (replies_.consuming) return fail(ChannelReply::precondition_failed, "reply consumer already set");
+    if (!method.no_ack) return refuse(ChannelReply::precondition_failed, "reply consumer cannot acknowledge");
+    if (replies_.consuming) return refuse(ChannelReply::precondition_failed, "reply consumer already set");
     if (!method.consumer_tag.empty() && find_subscription(method.consumer_tag) != nullptr)
-        return fail(ConnectionReply::not_allowed,
-                    fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
+        return refuse(ConnectionReply::not_allowed,
+                      fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag));
     replies_ = {true, random_secret(),
                 method.consumer_tag.empty() ? "amq.ctag-" + random_name() : std::string(method.consumer_tag)};
     if (!method.nowait) session_.send(number_, protocol::basic::ConsumeOk{.consumer_tag = replies_.tag});

@@ -59,7 +59,7 @@ class Channel::Runs {
 Channel::Outcome Channel::settle_tags(DeliveryTag tag, bool multiple, Settlement settlement) {
     const Unacknowledged* named = unacknowledged_.find(tag);
     if (!(tag == 0 && multiple) && (named == nullptr || named->in_transaction != 0))
-        return fail(ChannelReply::precondition_failed, fmt::format("unknown delivery tag {}", tag));
+        return refuse(ChannelReply::precondition_failed, fmt::format("unknown delivery tag {}", tag));
     const DeliveryTag last = tag == 0 ? unacknowledged_.end() - 1 : tag;
     const DeliveryTag first = multiple ? unacknowledged_.first() : last;
     if (mode_ == Mode::transaction) {
@@ -108,7 +108,7 @@ void Channel::settle(DeliveryTag first, DeliveryTag last, Settlement settlement)
 }
 
 Channel::Outcome Channel::basic_recover(bool requeue, bool reply) {
-    if (!requeue) return fail(ConnectionReply::not_implemented, "requeue=false");
+    if (!requeue) return refuse(ConnectionReply::not_implemented, "requeue=false");
     // Before what is delivered again.
     if (reply) session_.send(number_, protocol::basic::RecoverOk{});
     if (!unacknowledged_.empty())
@@ -118,7 +118,7 @@ Channel::Outcome Channel::basic_recover(bool requeue, bool reply) {
 
 Channel::Outcome Channel::tx_select() {
     if (mode_ == Mode::confirm)
-        return fail(ChannelReply::precondition_failed, "cannot switch from confirm to tx mode");
+        return refuse(ChannelReply::precondition_failed, "cannot switch from confirm to tx mode");
     mode_ = Mode::transaction;
     if (transaction_ == nullptr) transaction_ = std::make_unique<Transaction>();
     session_.send(number_, protocol::tx::SelectOk{});
@@ -127,7 +127,7 @@ Channel::Outcome Channel::tx_select() {
 
 Channel::Outcome Channel::tx_commit() {
     if (mode_ != Mode::transaction)
-        return fail(ChannelReply::precondition_failed, "channel is not transactional");
+        return refuse(ChannelReply::precondition_failed, "channel is not transactional");
     const std::shared_ptr<Transaction> transaction =
         std::exchange(transaction_, std::make_unique<Transaction>());
     const auto position = store(*transaction);
@@ -255,7 +255,7 @@ bool Channel::settle_some(Transaction& transaction) {
 
 Channel::Outcome Channel::tx_rollback() {
     if (mode_ != Mode::transaction)
-        return fail(ChannelReply::precondition_failed, "channel is not transactional");
+        return refuse(ChannelReply::precondition_failed, "channel is not transactional");
     const auto transaction = std::exchange(transaction_, std::make_unique<Transaction>());
     for (const auto& [tag, settlement] : transaction->settlements)
         unacknowledged_.find(tag)->in_transaction = 0;

@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "broker/asking/direct_reply.hpp"
 #include "broker/session/channel.hpp"
 #include "broker/session/session.hpp"
-#include "broker/shard/direct_reply.hpp"
 #include "protocol/room.hpp"
 
 // basic.publish to several queues, which may be more than one turn has room for.

@@ -11,9 +11,11 @@
 #include <variant>
 #include <vector>
 
+#include "auth/identity.hpp"
 #include "auth/sasl.hpp"
 #include "broker/log/event.hpp"
 #include "broker/message/output.hpp"
+#include "broker/operations/caller.hpp"
 #include "broker/session/session_life.hpp"
 #include "broker/shard/mail.hpp"
 #include "broker/shard/shard.hpp"
@@ -118,7 +120,9 @@ class Session final : public Resident {
     }
     Shard& shard() { return shard_; }
     Vhost& vhost() { return *vhost_; }
-    const std::string& user() const { return user_; }
+    const auth::Identity& identity() const { return identity_; }
+    /// As whom operations are asked for.
+    Caller caller() const { return {identity_, shard_.view(), *vhost_, id_}; }
     std::uint32_t frame_max() const { return frame_max_; }
     bool peer_takes_cancels() const { return peer_takes_cancels_; }
 
@@ -287,7 +291,7 @@ class Session final : public Resident {
     Shard::Time last_sent_{};
     Vhost* vhost_ = nullptr;
     std::optional<Login> waiting_login_;
-    std::string user_;
+    auth::Identity identity_;
     std::string connection_name_;
     std::uint64_t published_ = 0;  // messages
     std::uint64_t delivered_ = 0;  // by channels that have been closed

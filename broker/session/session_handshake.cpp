@@ -111,7 +111,7 @@ void Session::start_ok(const connection::StartOk& method) {
         return fall_silent();
     }
 
-    user_ = credentials->user;
+    identity_.user = credentials->user;
     const Shard::Time now = shard_.now();
     const auto at = shard_.logins().admit(peer_.address, throttled_user(), now);
     if (!at) return refuse_login(method.mechanism, "too many attempts");
@@ -122,7 +122,7 @@ void Session::start_ok(const connection::StartOk& method) {
 }
 
 std::string_view Session::throttled_user() const {
-    return shard_.view().access().find_user(user_) == nullptr ? std::string_view{} : user_;
+    return shard_.view().access().find_user(identity_.user) == nullptr ? std::string_view{} : identity_.user;
 }
 
 void Session::look_at_logins() {
@@ -137,9 +137,9 @@ void Session::look_at_logins() {
 
 void Session::log_in(const Login& attempt) {
     const auto& loopback_users = shard_.live_settings().loopback_users;
-    if (!shard_.view().access().login(user_, attempt.credentials.password))
+    if (!shard_.view().access().login(identity_.user, attempt.credentials.password))
         return refuse_login(attempt.mechanism, "invalid credentials");
-    if (std::find(loopback_users.begin(), loopback_users.end(), user_) != loopback_users.end() &&
+    if (std::find(loopback_users.begin(), loopback_users.end(), identity_.user) != loopback_users.end() &&
         !auth::is_loopback(peer_.address))
         return refuse_login(attempt.mechanism, "can only connect via localhost");
 
@@ -156,7 +156,7 @@ void Session::refuse_login(std::string_view mechanism, std::string_view reason) 
         log::write(
             log::Level::warning, about(log::Event::login_refused),
             fmt::format("connection {}: {} login refused: user {} - {}{}", name(),
-                        protocol::printable(mechanism), protocol::quoted(user_), reason,
+                        protocol::printable(mechanism), protocol::quoted(identity_.user), reason,
                         refused == 1 ? std::string() : fmt::format(", as {} more before it", refused - 1)));
     end_said_ = true;
     if (!peer_takes_failure_) return fall_silent();
@@ -200,8 +200,9 @@ void Session::open(const connection::Open& method) {
     };
     const Vhost* vhost = shard_.view().vhost(method.virtual_host);
     if (vhost == nullptr) return refuse(fmt::format("vhost {} not found", method.virtual_host));
-    if (!shard_.view().access().may_open(user_, method.virtual_host))
-        return refuse(fmt::format("access to vhost '{}' refused for user '{}'", method.virtual_host, user_));
+    if (!shard_.view().access().may_open(identity_.user, method.virtual_host))
+        return refuse(
+            fmt::format("access to vhost '{}' refused for user '{}'", method.virtual_host, identity_.user));
     vhost_ = &shard_.view().vhost(vhost->index);
     life_.enter(Stage::running);
     send(0, connection::OpenOk{});

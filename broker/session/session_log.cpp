@@ -41,11 +41,11 @@ std::string Session::name() const {
 
 log::Fields Session::about(log::Event event) const {
     return {.event = event,
-            .gathered_by = vhost_ == nullptr ? peer_.address : user_,
+            .gathered_by = vhost_ == nullptr ? peer_.address : identity_.user,
             .connection = ends_of(peer_),
             .name = connection_name_,
             .peer = end_of(peer_.address, peer_.port),
-            .user = user_,
+            .user = identity_.user,
             .vhost = vhost_ == nullptr ? std::string() : vhost_->name};
 }
 
@@ -71,8 +71,8 @@ std::string_view Session::awaited() const {
 void Session::say_opened() const {
     if (!log::takes(level_of_ordinary())) return;
     log::write(level_of_ordinary(), about(log::Event::connection_opened),
-               fmt::format("connection {}: opened: user {}, vhost {}", name(), protocol::quoted(user_),
-                           protocol::quoted(vhost_->name)));
+               fmt::format("connection {}: opened: user {}, vhost {}", name(),
+                           protocol::quoted(identity_.user), protocol::quoted(vhost_->name)));
 }
 
 void Session::say_end(log::Level level, std::string_view why, std::uint16_t code, std::string_view text) {
@@ -87,8 +87,9 @@ void Session::say_end(log::Level level, std::string_view why, std::uint16_t code
     fields.text = text;
     fields.lasted = std::chrono::duration_cast<std::chrono::milliseconds>(shard_.now() - since_);
     if (!opened) {
-        const std::string who =
-            user_.empty() ? std::string() : fmt::format(": user {}", protocol::quoted(user_));
+        const std::string who = identity_.user.empty()
+                                    ? std::string()
+                                    : fmt::format(": user {}", protocol::quoted(identity_.user));
         return log::write(level, fields,
                           fmt::format("connection {}: handshake failed{} - {}", name(), who, why));
     }
@@ -98,8 +99,8 @@ void Session::say_end(log::Level level, std::string_view why, std::uint16_t code
         level, fields,
         fmt::format(
             "connection {}: closed: user {}, vhost {} - {}; after {}, {} messages published, {} delivered",
-            name(), protocol::quoted(user_), protocol::quoted(vhost_->name), why, in_words(*fields.lasted),
-            fields.published, fields.delivered));
+            name(), protocol::quoted(identity_.user), protocol::quoted(vhost_->name), why,
+            in_words(*fields.lasted), fields.published, fields.delivered));
 }
 
 void Session::say_channel_closed(std::uint16_t number, protocol::ChannelReply code, std::string_view text,
@@ -112,7 +113,7 @@ void Session::say_channel_closed(std::uint16_t number, protocol::ChannelReply co
     const std::string_view method = protocol::method_name(cause);
     log::write(log::Level::warning, fields,
                fmt::format("connection {}: channel {} closed: user {}, vhost {} - {} {}{}{}", name(), number,
-                           protocol::quoted(user_), protocol::quoted(vhost_->name), fields.code,
+                           protocol::quoted(identity_.user), protocol::quoted(vhost_->name), fields.code,
                            protocol::printable(fields.text), method.empty() ? "" : "; caused by ", method));
 }
 

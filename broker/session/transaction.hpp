@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "broker/asking/direct_reply.hpp"
 #include "broker/ids/ids.hpp"
 #include "broker/message/held.hpp"
 #include "broker/queue/queue.hpp"
-#include "broker/shard/direct_reply.hpp"
 
 namespace trilby::broker {
 

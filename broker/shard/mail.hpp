@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/asking/answer.hpp"
+#include "broker/asking/direct_reply.hpp"
 #include "broker/catalog/changes.hpp"
 #include "broker/catalog/request.hpp"
 #include "broker/ids/ids.hpp"
@@ -15,7 +16,6 @@
 #include "broker/message/message.hpp"
 #include "broker/queue/consumers.hpp"
 #include "broker/queue/queue.hpp"
-#include "broker/shard/direct_reply.hpp"
 #include "broker/shard/settings.hpp"
 
 namespace trilby::broker {

@@ -5,10 +5,10 @@
 #include <cstdint>
 
 #include "broker/asking/asker.hpp"
+#include "broker/asking/direct_reply.hpp"
 #include "broker/ids/ids.hpp"
 #include "broker/message/message.hpp"
 #include "broker/queue/receiver.hpp"
-#include "broker/shard/direct_reply.hpp"
 
 namespace trilby::broker {
 

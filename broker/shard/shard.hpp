@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "auth/login_throttle.hpp"
+#include "broker/asking/direct_reply.hpp"
 #include "broker/asking/turn.hpp"
 #include "broker/catalog/audience.hpp"
 #include "broker/catalog/catalog.hpp"
@@ -22,7 +23,6 @@
 #include "broker/message/output.hpp"
 #include "broker/message/pool.hpp"
 #include "broker/queue/queue.hpp"
-#include "broker/shard/direct_reply.hpp"
 #include "broker/shard/disk_waits.hpp"
 #include "broker/shard/far_receiver.hpp"
 #include "broker/shard/mail.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/shard/direct_reply.hpp"
+#include "broker/asking/direct_reply.hpp"
 
 #include <random>
 
