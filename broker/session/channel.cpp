@@ -16,7 +16,11 @@ constexpr std::size_t own_octets = sizeof(Channel) + 128;
 }  // namespace
 
 Channel::Channel(Session& session, std::uint16_t number)
-    : session_(session), shard_(session.shard()), number_(number), serial_(shard_.new_serial()) {
+    : session_(session),
+      shard_(session.shard()),
+      number_(number),
+      limit_(shard_),
+      serial_(shard_.new_serial()) {
     subscriptions_.resize(1);
     shard().hold(own_octets);
 }
@@ -127,7 +131,7 @@ bool Channel::give_up() {
         takes_deliveries_ = false;
         content_.clear();
         replies_.consuming = false;
-        channel_prefetch_ = 0;  // grants that still come back are nobody's
+        limit_.set(0);  // shares that still come back are nobody's
     }
     if (transaction_ != nullptr) {
         while (transaction_->drop_publish()) {
@@ -161,7 +165,7 @@ void Channel::cancel_for_good(Subscription& subscription) {
                           ask::Cancel{subscription.end.consumer}, to);
     });
     subscription.cancelled = true;
-    stop_wanting(subscription);
+    limit_.wants_no_more(subscription);
     tags_.erase(subscription.tag);
 }
 
@@ -213,24 +217,22 @@ void Channel::confirm() {
     confirm_due_ = false;
     if (state_ == State::closing) return;
     if (journal::End* journal = shard().journal();
-        journal != nullptr && stored_to_ > journal->safe_publishes()) {
-        if (published_ > awaited_) session_.confirm_when_safe(*this, published_);
-        awaited_ = published_;
-    } else {
-        confirmable_ = published_;
+        journal == nullptr || stored_to_ <= journal->safe_publishes()) {
+        confirms_.all_safe();
+    } else if (confirms_.has_new()) {
+        session_.confirm_when_safe(*this, confirms_.published());
+        confirms_.await_disk();
     }
-    if (confirmed_ == confirmable_) return;
-    session_.send(number_, protocol::basic::Ack{.delivery_tag = confirmable_,
-                                                .multiple = confirmable_ - confirmed_ > 1});
-    confirmed_ = confirmable_;
+    confirms_.write(
+        [this](DeliveryTag tag, bool multiple) {
+            session_.send(number_, protocol::basic::Ack{.delivery_tag = tag, .multiple = multiple});
+        },
+        [this](DeliveryTag tag) { session_.send(number_, protocol::basic::Nack{.delivery_tag = tag}); });
 }
 
 void Channel::confirm_to(DeliveryTag tag) {
-    if (tag <= confirmable_) return;
-    confirmable_ = tag;
-    if (confirm_due_) return;
-    confirm_due_ = true;
-    session_.confirm_at_end_of_turn(*this);
+    confirms_.safe_to(tag);
+    if (!confirm_due_) confirm_at_end_of_turn();
 }
 
 // ---- What methods have in common.

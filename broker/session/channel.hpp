@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +19,8 @@
 #include "broker/operations/exchanges.hpp"
 #include "broker/operations/publishing.hpp"
 #include "broker/operations/queues.hpp"
+#include "broker/session/channel_limit.hpp"
+#include "broker/session/confirms.hpp"
 #include "broker/session/subscription.hpp"
 #include "broker/session/transaction.hpp"
 #include "broker/shard/mail.hpp"
@@ -89,7 +90,7 @@ class Channel {
     /// The disk has everything that was published up to this number.
     void confirm_to(DeliveryTag tag);
     /// Were publishes accepted that the disk does not have yet?
-    bool awaits_disk() const { return awaited_ > confirmable_; }
+    bool awaits_disk() const { return confirms_.awaits_disk(); }
     /// Messages that went out; each took a delivery tag.
     std::uint64_t deliveries() const { return unacknowledged_.end() - 1; }
     /// Tells this channel from another one of the same number.
@@ -198,7 +199,10 @@ class Channel {
     /// The consumers from this one on learn whether there is a limit of the channel; if there is, qos-ok
     /// follows.
     void limit_consumers(std::size_t next);
-    void distribute_grants();
+    /// What is left of its limit goes to those that want something.
+    void hand_out_limit() {
+        limit_.hand_out([this] { return unacknowledged_.size(); });
+    }
     Subscription& add_subscription(const QueueInfo& queue, bool no_ack);
     Subscription* find_subscription(std::string_view tag);
     /// Of a consumer; null if it is gone, and another one may have its place.
@@ -207,7 +211,6 @@ class Channel {
     void drop_if_unused(Subscription& subscription);
     /// The queue is not to know it any more, for it is about to go.
     void leave_queue(Subscription& subscription);
-    void stop_wanting(Subscription& subscription);
     Subscription& subscription_of_gets(QueueId queue, ShardIndex home);
     /// No more deliveries; it goes when the last one is settled.
     void end_consumer(Subscription& subscription);
@@ -269,7 +272,7 @@ class Channel {
     /// Its number is taken, and it is safe as soon as the journal has what it got so far.
     void count_publish() {
         if (mode_ != Mode::confirm) return;
-        ++published_;
+        confirms_.add();
         if (!confirm_due_) confirm_at_end_of_turn();
     }
     void confirm_at_end_of_turn();
@@ -311,15 +314,10 @@ class Channel {
     bool takes_deliveries_ = true;
     bool given_up_ = false;
     bool confirm_due_ = false;
-    std::uint32_t prefetch_ = 0;          // for consumers to come; 0: none
-    std::uint32_t channel_prefetch_ = 0;  // qos global; 0: none
-    std::uint32_t granted_ = 0;           // of it, at queues and not yet used
-    std::uint32_t got_ = 0;               // unacknowledged of basic.get, which it does not count
-    std::uint64_t published_ = 0;         // since confirm.select
-    std::uint64_t confirmable_ = 0;       // of these, safe
-    std::uint64_t confirmed_ = 0;
-    std::uint64_t awaited_ = 0;    // published up to here, and waiting for the disk
+    std::uint32_t prefetch_ = 0;   // for consumers to come; 0: none
     std::uint64_t stored_to_ = 0;  // position in the journal behind the last publish that it got
+    Confirms confirms_;
+    ChannelLimit limit_;
     const std::uint64_t serial_;
     std::string last_queue_;  // the queue that an empty name means
     Content content_;
@@ -333,8 +331,6 @@ class Channel {
     std::uint32_t next_to_cancel_ = 0;                          // of the subscriptions, while it gives up
     std::unordered_map<std::string_view, Subscription*> tags_;  // of consumers that are not cancelled
     std::unordered_map<QueueId, Subscription*> gets_;           // subscriptions of basic.get
-    std::list<Subscription*> wanting_;                          // subscriptions that want a grant, in turn
-    bool distributing_ = false;
     std::unique_ptr<Transaction> transaction_;
 };
 

@@ -22,13 +22,13 @@ Channel::Outcome Channel::basic_qos(const protocol::basic::Qos& method) {
     if (method.prefetch_size != 0)
         return refuse(ConnectionReply::not_implemented,
                       fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
-    const bool was_limited = channel_prefetch_ != 0;
+    const bool was_limited = limit_.is_on();
     if (!method.global) prefetch_ = method.prefetch_count;
-    channel_prefetch_ = method.global ? method.prefetch_count : 0;
-    const bool is_limited = channel_prefetch_ != 0;
+    limit_.set(method.global ? method.prefetch_count : 0);
+    const bool is_limited = limit_.is_on();
     // Behind what goes out before the limit is put up everywhere, and before what a wider one lets through.
     if (was_limited || !is_limited) session_.send(number_, protocol::basic::QosOk{});
-    was_limited == is_limited ? distribute_grants() : limit_consumers(0);
+    was_limited == is_limited ? hand_out_limit() : limit_consumers(0);
     return {};
 }
 
@@ -63,7 +63,7 @@ Channel::Outcome Channel::basic_consume(const protocol::basic::Consume& method) 
     if (!method.no_ack && prefetch_ != 0) consumer.credit = prefetch_;
     consumer.priority = consumption->priority;
     consumer.no_ack = method.no_ack;
-    consumer.granted = channel_prefetch_ != 0;
+    consumer.granted = limit_.is_on();
     ask_queue(queue, method.id, ask::Subscribe{consumer, method.exclusive},
               [this, &subscription, name = *name, nowait = method.nowait](const Answer& answer) -> Outcome {
                   if (is_refused(answer)) {
@@ -126,11 +126,10 @@ void Channel::tell_cancelled(std::uint32_t index, ConsumerId id) {
 
 void Channel::end_consumer(Subscription& subscription) {
     subscription.cancelled = true;
-    granted_ -= static_cast<std::uint32_t>(std::exchange(subscription.granted, 0));
-    stop_wanting(subscription);
+    limit_.forget(subscription);
     tags_.erase(subscription.tag);
     drop_if_unused(subscription);
-    distribute_grants();
+    hand_out_limit();
 }
 
 Channel::Outcome Channel::basic_get(const protocol::basic::Get& method) {
@@ -203,8 +202,7 @@ void Channel::remove_subscription(Subscription& subscription) {
     }
     leave_queue(subscription);
     shard().let_go(subscription.octets());
-    granted_ -= static_cast<std::uint32_t>(subscription.granted);
-    stop_wanting(subscription);
+    limit_.forget(subscription);
     subscriptions_[index].reset();
     free_subscriptions_.push_back(index);
 }
@@ -220,61 +218,31 @@ void Channel::drop_if_unused(Subscription& subscription) {
         remove_subscription(subscription);
 }
 
-// ---- The limit of the whole channel (qos global). What is granted to queues and what is unacknowledged
-// never exceed it.
+// ---- The limit of the whole channel (qos global).
 
 void Channel::limit_consumers(std::size_t next) {
     while (next != subscriptions_.size()) {
         Subscription* const subscription = subscriptions_[next++].get();
         if (subscription == nullptr || subscription->is_of_gets() || subscription->cancelled) continue;
-        granted_ -= static_cast<std::uint32_t>(std::exchange(subscription->granted, 0));
-        stop_wanting(*subscription);
-        shard().limit_by_grants(subscription->end, channel_prefetch_ != 0);
+        limit_.forget(*subscription);
+        shard().limit_by_grants(subscription->end, limit_.is_on());
         shard().turn().spend(Turn::limited_consumer);
         if (shard().turn().is_over()) break;
     }
     if (next != subscriptions_.size()) return session_.go_on_later([this, next] { limit_consumers(next); });
-    if (channel_prefetch_ != 0) session_.send(number_, protocol::basic::QosOk{});
-    distribute_grants();
+    if (limit_.is_on()) session_.send(number_, protocol::basic::QosOk{});
+    hand_out_limit();
 }
 
 void Channel::wants_grant(Subscription& subscription) {
-    if (!takes_deliveries() || subscription.cancelled || channel_prefetch_ == 0) return;
-    if (!subscription.wishes) {
-        subscription.wish = wanting_.insert(wanting_.end(), &subscription);
-        subscription.wishes = true;
-    }
-    distribute_grants();
-}
-
-void Channel::stop_wanting(Subscription& subscription) {
-    if (std::exchange(subscription.wishes, false)) wanting_.erase(subscription.wish);
+    if (!takes_deliveries() || subscription.cancelled || !limit_.is_on()) return;
+    limit_.wants(subscription);
+    hand_out_limit();
 }
 
 void Channel::grant_returned(Subscription& subscription, std::int64_t messages) {
-    // Grants of before a change of the limit are not counted any more.
-    const std::int64_t counted = std::min(messages, subscription.granted);
-    subscription.granted -= counted;
-    granted_ -= static_cast<std::uint32_t>(counted);
-    distribute_grants();
-}
-
-void Channel::distribute_grants() {
-    // A grant to a near queue is used while this runs, what it could not use comes back, and it may ask
-    // again: the loop sees all that. If each began another loop, they would go as deep as there are
-    // consumers.
-    if (std::exchange(distributing_, true)) return;
-    const Undo distributed([&] { distributing_ = false; });
-    while (channel_prefetch_ != 0 && !wanting_.empty()) {
-        const std::size_t used = unacknowledged_.size() - got_ + granted_;
-        if (used >= channel_prefetch_) break;
-        const std::size_t share = std::max<std::size_t>(1, (channel_prefetch_ - used) / wanting_.size());
-        Subscription& subscription = *wanting_.front();
-        stop_wanting(subscription);
-        subscription.granted += static_cast<std::int64_t>(share);
-        granted_ += static_cast<std::uint32_t>(share);
-        shard().grant(subscription.end, static_cast<std::uint32_t>(share));
-    }
+    limit_.returned(subscription, messages);
+    hand_out_limit();
 }
 
 }  // namespace trilby::broker

@@ -63,10 +63,7 @@ void Channel::deliver(Subscription& subscription, Arrival& arrival, EntryNumber 
         }
         throw;
     }
-    if (subscription.granted > 0) {
-        --subscription.granted;
-        --granted_;
-    }
+    limit_.used(subscription);
     session_.check_output();
 }
 
@@ -86,7 +83,7 @@ DeliveryTag Channel::number_get(QueueId queue, const answer::Got& got) {
     try {
         const DeliveryTag tag =
             number_delivery(subscription_of_gets(queue, got.home), got.entry, got.message->stored);
-        ++got_;
+        limit_.add_got();
         return tag;
     } catch (...) {
         shard().settle({.queue = queue, .home = got.home}, got.entry, 1, Settlement::requeue);
@@ -166,7 +163,7 @@ void Channel::write_frames(Output& output, std::string_view method, std::string_
 
 void Channel::owe_window(Subscription& subscription, std::int64_t octets) {
     // A share that was used up with nothing to acknowledge is another's now.
-    if (subscription.no_ack) distribute_grants();
+    if (subscription.no_ack) hand_out_limit();
     subscription.owed_window += octets;
     if (session_.full() || subscription.owed_window < shard().settings().consumer_window / 8) return;
     shard().open_window(subscription.end, subscription.owed_window);

@@ -42,7 +42,7 @@ class Channel::Runs {
         const std::uint32_t count = std::exchange(count_, 0);
         channel_.shard().settle(subscription.end, first_, count, settlement_);
         channel_.unacknowledged_.take_each(first_tag_, last_tag_ + 1, [](const Unacknowledged&) {});
-        if (subscription.is_of_gets()) channel_.got_ -= count;
+        if (subscription.is_of_gets()) channel_.limit_.settle_got(count);
         subscription.unacknowledged -= count;
         channel_.drop_if_unused(subscription);
     }
@@ -78,7 +78,7 @@ Channel::Outcome Channel::settle_tags(DeliveryTag tag, bool multiple, Settlement
         Runs run(*this, settlement);
         run.add(tag);
         run.flush();
-        distribute_grants();
+        hand_out_limit();
     }
     return {};
 }
@@ -104,7 +104,7 @@ bool Channel::settle_some(DeliveryTag& first, DeliveryTag last, Settlement settl
 void Channel::settle(DeliveryTag first, DeliveryTag last, Settlement settlement) {
     if (!settle_some(first, last, settlement))
         session_.go_on_later([this, first, last, settlement] { settle(first, last, settlement); });
-    distribute_grants();
+    hand_out_limit();
 }
 
 Channel::Outcome Channel::basic_recover(bool requeue, bool reply) {
@@ -206,7 +206,7 @@ void Channel::fill_queues(const std::shared_ptr<Transaction>& transaction) {
     if (!publish_some(*transaction) || !settle_some(*transaction))
         return session_.go_on_later([this, transaction] { fill_queues(transaction); });
     if (!takes_deliveries()) return;
-    distribute_grants();
+    hand_out_limit();
     session_.send(number_, protocol::tx::CommitOk{});
 }
 
