@@ -20,7 +20,8 @@ Channel::Channel(Session& session, std::uint16_t number)
       shard_(session.shard()),
       number_(number),
       limit_(shard_),
-      serial_(shard_.new_serial()) {
+      serial_(shard_.new_serial()),
+      router_(shard_) {
     subscriptions_.resize(1);
     shard().hold(own_octets);
 }
@@ -217,7 +218,7 @@ void Channel::confirm() {
     confirm_due_ = false;
     if (state_ == State::closing) return;
     if (journal::End* journal = shard().journal();
-        journal == nullptr || stored_to_ <= journal->safe_publishes()) {
+        journal == nullptr || router_.stored_to() <= journal->safe_publishes()) {
         confirms_.all_safe();
     } else if (confirms_.has_new()) {
         session_.confirm_when_safe(*this, confirms_.published());

@@ -24,6 +24,7 @@
 #include "broker/session/subscription.hpp"
 #include "broker/session/transaction.hpp"
 #include "broker/shard/mail.hpp"
+#include "broker/shard/router.hpp"
 #include "protocol/methods.hpp"
 #include "protocol/properties.hpp"
 #include "protocol/reply.hpp"
@@ -125,12 +126,6 @@ class Channel {
         std::uint32_t delivered_at : 31 = 0;  // seconds of the steady clock
         std::uint64_t stored = 0;             // the message's id in the journal
         bool operator==(const Unacknowledged&) const = default;
-    };
-    /// A route as the last publish found it: valid while the view's generation and the names are the same.
-    struct LastRoute {
-        std::uint64_t generation = 0;
-        std::string names;
-        std::vector<routing::QueueIndex> queues;
     };
     /// Where the last publish went.
     struct LastTarget {
@@ -260,12 +255,10 @@ class Channel {
     /// What is not about queues: direct replies, and that it comes back. False: it counts when the replies
     /// are answered.
     bool send_to_others(const Publication& publication, std::uint8_t flags, const Route& route);
-    /// To as many of its queues as this turn has room for; the others' turn comes later. True: to all of
-    /// them. What is thrown leaves it in the first of them only, in the journal too.
-    bool send_to_queues(Arrival& arrival, const Route& route);
     struct Spread;
-    void spread(Arrival& arrival, const Route& route, std::size_t sent);
-    void go_on_spreading(const std::shared_ptr<Spread>& rest);
+    /// To the other queues later, then the replies; it counts then.
+    void spread(std::unique_ptr<Router::Rest> rest, std::span<const ReplyAddress> replies);
+    void go_on_spreading(const std::shared_ptr<Spread>& left);
     /// All over again, once `undecided_` is decided.
     void publish_when_decided(const Publication& publication, std::uint8_t flags);
     std::shared_ptr<Message> keep(const Publication& publication);
@@ -276,8 +269,6 @@ class Channel {
         if (!confirm_due_) confirm_at_end_of_turn();
     }
     void confirm_at_end_of_turn();
-    /// A persistent one; its id in the journal. 0: it has not to survive.
-    std::uint64_t store(const Publication& publication, std::span<const routing::QueueIndex> queues);
 
     // channel_replies.cpp
     Outcome consume_replies(const protocol::basic::Consume&);
@@ -314,15 +305,14 @@ class Channel {
     bool takes_deliveries_ = true;
     bool given_up_ = false;
     bool confirm_due_ = false;
-    std::uint32_t prefetch_ = 0;   // for consumers to come; 0: none
-    std::uint64_t stored_to_ = 0;  // position in the journal behind the last publish that it got
+    std::uint32_t prefetch_ = 0;  // for consumers to come; 0: none
     Confirms confirms_;
     ChannelLimit limit_;
     const std::uint64_t serial_;
     std::string last_queue_;  // the queue that an empty name means
     Content content_;
     LastTarget last_target_;
-    LastRoute last_route_;
+    Router router_;
     QueueId undecided_{};  // of `send_to`
     Replies replies_;
     SequenceMap<Unacknowledged> unacknowledged_{1};             // by delivery tag

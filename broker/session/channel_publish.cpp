@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -19,9 +22,6 @@ namespace {
 
 constexpr std::uint8_t mandatory = 1;
 constexpr std::uint8_t immediate = 2;
-/// Routes to more queues than this are asked of the table each time, which has a cache of its own.
-constexpr std::size_t remembered_queues = 16;
-
 /// The error, with the method to blame.
 std::unexpected<protocol::Exception> of_publish(protocol::Exception exception) {
     std::visit([](auto& one) { one.cause = protocol::basic::Publish::id; }, exception);
@@ -107,9 +107,9 @@ std::unexpected<protocol::Exception> Channel::refuse_publish(std::uint8_t flags,
 protocol::Outcome<> Channel::publish(const Publication& publication, std::uint8_t flags) {
     session_.count_publish();
     if (!takes(flags, publication.body_size)) return refuse_publish(flags, publication.body_size);
-    if (last_route_.generation == shard().view().generation() && last_route_.names == publication.names &&
-        plain_properties(publication.properties())) {
-        if (!send_to(publication, flags, {last_route_.queues, {}})) publish_when_decided(publication, flags);
+    const auto* const queues = router_.remembered(publication.names);
+    if (queues != nullptr && plain_properties(publication.properties())) {
+        if (!send_to(publication, flags, {*queues, {}})) publish_when_decided(publication, flags);
         return {};
     }
     return publish_checked(publication, flags);
@@ -187,30 +187,18 @@ Channel::Outcome Channel::publish_rewritten(const Publication& publication, std:
 bool Channel::route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
                     std::span<const std::string_view> more_keys) {
     const std::string_view key = publication.routing_key();
-    const bool by_default = last_target_.target.by_default;
-    routing::Table& routes = vhost().routes;
+    const PublishTarget& checked = last_target_.target;
+    const Router::Target target{vhost(), checked.by_default, checked.exchange};
     if (more_keys.empty()) {
-        const auto address = by_default ? ReplyAddress::parse(key) : std::nullopt;
+        const auto address = checked.by_default ? ReplyAddress::parse(key) : std::nullopt;
         if (address) return send_to(publication, flags, {{}, {&*address, 1}});
-        const auto queues = by_default ? routes.route_default(key)
-                                       : routes.route(last_target_.target.exchange, key, headers.raw());
-        shard().turn().spend(routes.take_steps() / Turn::route_steps);
-        if ((by_default || routes.routed_by_keys()) && queues.size() <= remembered_queues) {
-            last_route_.generation = shard().view().generation();
-            last_route_.names.assign(publication.names);
-            last_route_.queues.assign(queues.begin(), queues.end());
-        }
-        return send_to(publication, flags, {queues, {}});
+        return send_to(publication, flags, {router_.find(target, publication, headers), {}});
     }
     std::vector<std::string_view> keys{key};
     keys.insert(keys.end(), more_keys.begin(), more_keys.end());
-    const auto found = by_default ? routes.route_default(keys)
-                                  : routes.route(last_target_.target.exchange, keys, headers.raw());
-    shard().turn().spend(keys.size() + routes.take_steps() / Turn::route_steps);
-    // What is sent may change the table.
-    const std::vector<routing::QueueIndex> queues(found.begin(), found.end());
+    const std::vector<routing::QueueIndex> queues = router_.find(target, keys, headers);
     std::vector<ReplyAddress> replies;
-    if (by_default) {
+    if (checked.by_default) {
         std::sort(keys.begin(), keys.end());
         keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
         for (const std::string_view one : keys)
@@ -221,23 +209,17 @@ bool Channel::route(const Publication& publication, std::uint8_t flags, protocol
 
 bool Channel::send_to(const Publication& publication, std::uint8_t flags, const Route& route) {
     shard().turn().spend(1 + route.queues.size() + route.replies.size());
-    const View& view = shard().view();
     if (mode_ == Mode::transaction) {
         keep_for_commit(publication, flags, route);
         return true;
     }
-    if (view.closed_queues() != 0)
-        for (const routing::QueueIndex queue : route.queues)
-            if (view.queue(queue).closed) {
-                undecided_ = view.queue(queue).id;
-                return false;
-            }
+    undecided_ = router_.undecided(route.queues);
+    if (undecided_ != QueueId{}) return false;
     if (!route.queues.empty()) {
-        const bool persistent = shard().journal() != nullptr && is_persistent(publication.properties());
-        Arrival arrival(publication, shard().messages(), persistent ? store(publication, route.queues) : 0);
-        if (route.queues.size() == 1 && arrival.stored() == 0) {  // as most do: there is nothing to undo
-            if (!shard().enqueue(view.queue(route.queues.front()), arrival)) session_.wait_for_room();
-        } else if (!send_to_queues(arrival, route)) {
+        std::unique_ptr<Router::Rest> rest;
+        if (!router_.send(publication, route.queues, rest)) session_.wait_for_room();
+        if (rest != nullptr) {
+            spread(std::move(rest), route.replies);
             return true;
         }
     }
@@ -281,24 +263,29 @@ void Channel::confirm_at_end_of_turn() {
     session_.confirm_at_end_of_turn(*this);
 }
 
-std::uint64_t Channel::store(const Publication& publication, std::span<const routing::QueueIndex> queues) {
-    if (queues.size() == 1)
-        if (const Queue* const near = shard().view().queue(queues.front()).near;
-            near != nullptr && near->settles_at_once())
-            return 0;
-    std::array<journal::StoredQueue, 64> few;
-    std::vector<journal::StoredQueue> many;
-    if (queues.size() > few.size()) many.resize(queues.size());
-    const std::span<journal::StoredQueue> durable = many.empty() ? std::span(few) : std::span(many);
-    std::size_t count = 0;
-    for (const routing::QueueIndex place : queues)
-        if (const QueueInfo& queue = shard().view().queue(place); queue.durable)
-            durable[count++] = stored_id(queue.id);
-    if (count == 0) return 0;
-    shard().journal()->make_room(count);  // to take it back if a queue cannot have it
-    const std::uint64_t id = shard().journal()->publish(durable.first(count), publication);
-    stored_to_ = shard().journal()->publish_position();
-    return id;
+// ---- To more queues than one turn has room for.
+
+struct Channel::Spread {
+    std::unique_ptr<Router::Rest> rest;
+    std::vector<ReplyAddress> replies;
+};
+
+void Channel::spread(std::unique_ptr<Router::Rest> rest, std::span<const ReplyAddress> replies) {
+    const auto left = std::make_shared<Spread>(std::move(rest), std::vector(replies.begin(), replies.end()));
+    session_.go_on_later([this, left] { go_on_spreading(left); });
+}
+
+void Channel::go_on_spreading(const std::shared_ptr<Spread>& left) {
+    const Router::Rest::Step step = left->rest->go_on();
+    if (!step.room) session_.wait_for_room();
+    if (step.undecided != QueueId{})
+        return when_decided(step.undecided, protocol::basic::Publish::id, [this, left] {
+            go_on_spreading(left);
+            return Outcome{};
+        });
+    if (!step.done) return session_.go_on_later([this, left] { go_on_spreading(left); });
+    if (!left->replies.empty()) send_replies(left->rest->publication(), left->replies);
+    count_publish();
 }
 
 }  // namespace trilby::broker
