@@ -44,7 +44,8 @@ void prepare(int socket, const Settings& settings) {
         set(IPPROTO_TCP, TCP_KEEPCNT, unanswered);
         set(SOL_SOCKET, SO_KEEPALIVE, 1);
     }
-    set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(settings.tcp_user_timeout.count()));
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT,
+        static_cast<int>(std::chrono::milliseconds{settings.tcp_user_timeout}.count()));
 }
 
 }  // namespace
@@ -265,7 +266,7 @@ void Loop::remove(Connection& connection) {
 void Loop::stopping() {
     stopping_ = true;
     // Half of the time is the peers', the rest is for what is left to write.
-    drop_at_ = shard_.now() + shard_.settings().shutdown_timeout / 2;
+    drop_at_ = shard_.now() + std::chrono::milliseconds{shard_.settings().shutdown_timeout} / 2;
 }
 
 }  // namespace trilby::broker

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "broker/log/format.hpp"
 #include "broker/log/level.hpp"
 #include "broker/net/listener.hpp"
+#include "broker/shard/settings.hpp"
 
 // What the broker is told before it starts. docs/configuration.md explains each key.
 
@@ -48,7 +48,8 @@ constexpr unsigned most_threads = 64;
 /// What `threads = 0` means on a machine with so many cores; 0: it does not tell.
 unsigned default_threads(unsigned cores);
 
-struct Configuration {
+/// All that an operator says: what the shards read, and what only the server does.
+struct Configuration : Settings {
     std::filesystem::path file{};  // where it was read from; empty: nowhere
     std::vector<Listener> listeners{{"127.0.0.1", 5672}, {"::1", 5672}};
     std::filesystem::path data_directory = default_data_directory();
@@ -58,30 +59,12 @@ struct Configuration {
     /// that changes shards costs about half as much CPU again, and connections that come together often talk
     /// to each other. 1: spread evenly.
     unsigned connections_together = 8;
-    std::chrono::microseconds busy_poll{0};  // how long a shard looks for more before it sleeps
     MemoryWatermark memory_watermark;
-    std::uint64_t backlog_memory = std::uint64_t{12} << 20;  // octets of messages that wait in memory
     std::uint64_t disk_watermark = 50'000'000;  // octets free; 0: only when the journal has no room
-
-    // Offered to clients.
-    std::chrono::seconds heartbeat{60};  // 0: none
-    std::uint32_t frame_max = 131'072;
-    std::uint16_t channel_max = 2047;
-    std::string server_version = "3.13.7";
-
-    std::uint64_t max_message_size = 134'217'728;
-    std::chrono::milliseconds handshake_timeout{10'000};
-    std::chrono::milliseconds consumer_timeout{1'800'000};  // 0: none
-    std::chrono::seconds shutdown_timeout{10};              // from the signal to the end of the process
-    std::chrono::seconds tcp_keepalive{60};  // silence before the system asks the peer; 0: it does not
-    std::chrono::seconds tcp_user_timeout{
-        180};  // what was sent stays untaken so long; 0: as the system likes
-    std::vector<std::string> loopback_users{"guest"};
     log::Level log_level = log::Level::info;
     log::Format log_format = log::Format::text;
-    bool log_connections = true;  // each that is opened or closed, at the level info; otherwise debug
-    bool strict = false;          // do not start with a damaged journal
-    bool accept_loss = false;     // start with a catalog and a journal that do not belong together
+    bool strict = false;       // do not start with a damaged journal
+    bool accept_loss = false;  // start with a catalog and a journal that do not belong together
 
     bool operator==(const Configuration&) const = default;
 };

@@ -71,29 +71,12 @@ std::size_t threads_of(const Configuration& configuration) {
                                       : default_threads(std::thread::hardware_concurrency());
 }
 
-LiveSettings live_settings_of(const Configuration& configuration) {
-    return {.loopback_users = configuration.loopback_users, .log_connections = configuration.log_connections};
-}
-
 Settings settings_of(const Configuration& configuration) {
-    Settings settings;
+    Settings settings = configuration;
     // There is a road for each two shards, and in the end each uses all of its ring: many have less each.
     settings.mailbox_items = std::clamp<std::size_t>(4 * settings.mailbox_items / threads_of(configuration),
                                                      1024, settings.mailbox_items);
-    settings.channel_max = configuration.channel_max;
-    settings.frame_max = configuration.frame_max;
-    settings.heartbeat = static_cast<std::uint16_t>(configuration.heartbeat.count());
-    settings.max_message_size = configuration.max_message_size;
-    settings.handshake_timeout = configuration.handshake_timeout;
-    settings.consumer_timeout = configuration.consumer_timeout;
-    settings.shutdown_timeout = configuration.shutdown_timeout;
-    settings.tcp_keepalive = configuration.tcp_keepalive;
-    settings.tcp_user_timeout = configuration.tcp_user_timeout;
-    settings.busy_poll = configuration.busy_poll;
-    settings.live = live_settings_of(configuration);
-    settings.backlog_memory = configuration.backlog_memory;
     settings.held_memory = configuration.memory_watermark.of(memory_limit()) / 4;
-    settings.server_version = configuration.server_version;
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0')
         settings.cluster_name = fmt::format("trilby@{}", host.data());
@@ -359,7 +342,7 @@ void Server::reload() {
     if (!changed.need_restart.empty())
         spdlog::warn("SIGHUP: changed at the next start only: {}", fmt::join(changed.need_restart, ", "));
     spdlog::set_level(after);
-    const auto live = std::make_shared<const LiveSettings>(live_settings_of(configuration_));
+    const auto live = std::make_shared<const LiveSettings>(configuration_);
     for (std::size_t i = 0; i < shards_.size(); ++i)
         shards_.front()->send_to(static_cast<ShardIndex>(i), letter::Reload{live});
 }

@@ -146,7 +146,7 @@ void Session::log_in(const Login& attempt) {
     const Settings& settings = shard_.settings();
     send(0, connection::Tune{.channel_max = settings.channel_max,
                              .frame_max = settings.frame_max,
-                             .heartbeat = settings.heartbeat});
+                             .heartbeat = static_cast<std::uint16_t>(settings.heartbeat.count())});
     life_.enter(Stage::tune_ok);
 }
 

@@ -23,7 +23,7 @@ constexpr std::uint64_t most_between_looks = std::uint64_t{16} << 20;
 Shard::Shard(ShardIndex index, const Settings& settings, std::size_t shards)
     : index_(index),
       settings_(settings),
-      live_settings_(std::make_shared<const LiveSettings>(settings.live)),
+      live_settings_(std::make_shared<const LiveSettings>(settings)),
       turn_(settings.turn_steps),
       messages_(index),
       bodies_(messages_,
