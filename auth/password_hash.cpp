@@ -14,10 +14,11 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/md5.h>
 #include <openssl/sha.h>
 #include <unistd.h>
+
+#include "protocol/base64.hpp"
 
 namespace trilby::auth {
 namespace {
@@ -54,32 +55,6 @@ const Named& named(PasswordHash::Algorithm algorithm) {
     return *std::ranges::find(algorithms, algorithm, &Named::algorithm);
 }
 
-const unsigned char* octets(std::string_view bytes) {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
-
-std::string encode_base64(std::string_view bytes) {
-    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL adds a terminating zero
-    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), octets(bytes),
-                                     static_cast<int>(bytes.size()));
-    text.resize(static_cast<std::size_t>(size));
-    return text;
-}
-
-/// Canonical base64 only: OpenSSL forgives white space and misplaced padding, so the result is encoded again.
-std::optional<std::string> decode_base64(std::string_view text) {
-    constexpr std::size_t longest_hash = 1024;
-    if (text.size() % 4 != 0 || text.size() > longest_hash) return std::nullopt;
-    std::string bytes(text.size() / 4 * 3, '\0');
-    const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), octets(text),
-                                     static_cast<int>(text.size()));
-    if (size < 0) return std::nullopt;
-    const auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0);
-    bytes.resize(static_cast<std::size_t>(size) - padding);
-    if (encode_base64(bytes) != text) return std::nullopt;
-    return bytes;
-}
-
 std::string salted_digest(const Named& algorithm, std::string_view salt, std::string_view password) {
     std::string result{salt};
     result.resize(salt_size + algorithm.digest_size);
@@ -101,7 +76,8 @@ std::expected<PasswordHash, std::string> PasswordHash::from_base64(std::string_v
     PasswordHash result;
     result.algorithm_ = algorithm->algorithm;
     if (hash.empty()) return result;
-    auto bytes = decode_base64(hash);
+    constexpr std::size_t longest = 1024;
+    auto bytes = hash.size() > longest ? std::nullopt : protocol::from_base64(hash);
     if (!bytes) return std::unexpected("the password hash is not base64");
     if (bytes->size() != salt_size + algorithm->digest_size) {
         return std::unexpected(
@@ -130,7 +106,7 @@ bool PasswordHash::matches(std::string_view password) const {
 }
 
 std::string PasswordHash::base64() const {
-    return encode_base64(salted_);
+    return protocol::base64(salted_);
 }
 
 std::string_view PasswordHash::algorithm() const {

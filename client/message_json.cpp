@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "client/base64.hpp"
 #include "client/printable.hpp"
 #include "json/table.hpp"
 #include "json/text.hpp"
+#include "protocol/base64.hpp"
 #include "protocol/field_table.hpp"
 #include "protocol/properties.hpp"
 
@@ -89,13 +89,13 @@ void append_body(Line& line, std::string_view body) {
     if (simdjson::validate_utf8(body.data(), body.size()))
         line.text("body_text", body);
     else
-        line.text("body_base64", base64(body));
+        line.text("body_base64", protocol::base64(body));
 }
 
 void append_properties(Line& line, std::string_view wire) {
     const auto properties = protocol::decode_properties(wire);
     if (!properties || protocol::encode_properties(*properties) != wire) {
-        line.text("properties_base64", base64(wire));
+        line.text("properties_base64", protocol::base64(wire));
         return;
     }
     if (properties->headers) {
@@ -181,7 +181,7 @@ class Fields {
     std::optional<std::string> octets(std::string_view name) {
         const auto found = text(name);
         if (!found) return std::nullopt;
-        auto decoded = from_base64(*found);
+        auto decoded = protocol::from_base64(*found);
         if (!decoded) wrong(fmt::format("its \"{}\" is no base64", name));
         return decoded;
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <string>
 #include <vector>
 
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include "client/printable.hpp"
 #include "json/table.hpp"
@@ -30,16 +30,7 @@ struct PublishOptions {
 
 /// A random (version 4) UUID, so that receivers can tell messages apart.
 std::string random_id() {
-    std::array<unsigned char, 16> bytes{};
-    RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
-    bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-    bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-    std::string id;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) id.push_back('-');
-        fmt::format_to(std::back_inserter(id), "{:02x}", bytes[i]);
-    }
-    return id;
+    return boost::uuids::to_string(boost::uuids::random_generator()());
 }
 
 /// `name=value` lines as a header table. A value that reads as a JSON value (20, true, "20") is that; else it

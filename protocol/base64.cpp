@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/base64.hpp"
+#include "protocol/base64.hpp"
 
 #include <openssl/evp.h>
 
-namespace trilby::client {
+namespace trilby::protocol {
 namespace {
 
 const unsigned char* octets_of(std::string_view text) {
@@ -31,4 +31,4 @@ std::optional<std::string> from_base64(std::string_view text) {
     return base64(octets) == text ? std::optional(std::move(octets)) : std::nullopt;
 }
 
-}  // namespace trilby::client
+}  // namespace trilby::protocol

@@ -8,7 +8,7 @@ import sys
 
 # Which of our folders each folder may include, besides itself. A name with .hpp is one header.
 VALUES = ("protocol/field_table.hpp", "protocol/shared_table.hpp", "protocol/properties.hpp", "protocol/reply.hpp",
-          "protocol/erlang_text.hpp", "protocol/room.hpp")
+          "protocol/erlang_text.hpp", "protocol/room.hpp", "protocol/base64.hpp")
 ROOMS = {
     "log": ("protocol",),
     "ids": (),

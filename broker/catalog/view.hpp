@@ -61,7 +61,6 @@ class View {
     const Vhost* vhost(std::string_view name) const;
     Vhost& vhost(VhostIndex index) { return *vhosts_[index]; }
     const Vhost& vhost(VhostIndex index) const { return *vhosts_[index]; }
-    std::size_t vhosts() const { return vhosts_.size(); }
 
     const QueueInfo* queue(const Vhost& vhost, std::string_view name) const;
     /// By the place that routing names; there is a queue there.
@@ -77,7 +76,6 @@ class View {
     }
 
     const auth::Access& access() const { return *access_; }
-    std::shared_ptr<const auth::Access> shared_access() const { return access_; }
 
     /// Changes whenever a route, a permission or anything else that a publish depends on may have changed.
     std::uint64_t generation() const { return generation_; }

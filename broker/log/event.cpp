@@ -23,7 +23,6 @@ std::string_view to_text(Event event) {
         case Event::connection_closed: return "connection_closed";
         case Event::channel_closed: return "channel_closed";
         case Event::arguments_not_served: return "arguments_not_served";
-        case Event::accepting_paused: return "accepting_paused";
         case Event::signal_ignored: return "signal_ignored";
     }
     std::unreachable();

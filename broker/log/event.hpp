@@ -24,7 +24,6 @@ enum class Event : std::uint8_t {
     connection_closed,
     channel_closed,  // by the broker
     arguments_not_served,
-    accepting_paused,
     signal_ignored,
 };
 /// "login_refused"

@@ -180,8 +180,6 @@ class Shard final : public Audience, private QueueEvents {
     /// Throws std::length_error when there is no room.
     ConsumerId add_consumer(Subscriber& subscriber) { return consumers_.insert(&subscriber); }
     bool has_room_for_consumer() const { return !consumers_.full(); }
-    /// Of a resident here; null if it is gone.
-    Subscriber* find_consumer(ConsumerId id) const { return consumers_.find(id); }
     void remove_consumer(ConsumerId id) { consumers_.take(id); }
 
     /// To whoever consumes amq.rabbitmq.reply-to under that name; dropped if nobody does, or reads. Answered

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/base64.hpp"
+#include "protocol/base64.hpp"
 
 #include <doctest/doctest.h>
 
-using trilby::client::base64;
-using trilby::client::from_base64;
+using trilby::protocol::base64;
+using trilby::protocol::from_base64;
 
 TEST_CASE("base64 pads what is left of the last three octets") {
     CHECK(base64("") == "");
