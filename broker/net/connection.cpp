@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/net/connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -87,7 +88,16 @@ void Connection::look() {
         write();
         if (session_->wants_input()) arm_read();
     });
-    if (session_->over()) farewell();
+    session_->over() ? farewell() : set_timer();
+}
+
+void Connection::set_timer() {
+    Time next = linger_until_;
+    if (session_ != nullptr) {
+        next = session_->next_tick();
+        if (!session_->wants_input()) next = std::min(next, next_watch_);
+    }
+    if (next < at()) loop_.shard().timers().set(*this, next);
 }
 
 void Connection::write() {
@@ -129,6 +139,7 @@ void Connection::farewell() {
     // The peer reads what was sent before it sees the end; what it still sends is dropped.
     ::shutdown(socket_.native_handle(), SHUT_WR);
     linger_until_ = loop_.shard().now() + farewell_time;
+    set_timer();
     arm_read();
 }
 
@@ -142,7 +153,7 @@ void Connection::drain() {
     }
 }
 
-void Connection::on_tick() {
+void Connection::due() {
     if (closed_) return;
     if (session_ != nullptr) {
         guard([&] {
@@ -150,8 +161,9 @@ void Connection::on_tick() {
             session_->on_tick();
         });
     } else if (loop_.shard().now() >= linger_until_) {
-        close();
+        return close();
     }
+    set_timer();
 }
 
 void Connection::watch_peer() {
@@ -197,7 +209,8 @@ void Connection::failed(const char* what) noexcept {
     session_->fail(what);
     try {
         loop_.touched(*session_);
-    } catch (const std::exception&) {  // the next tick looks at it
+    } catch (const std::exception&) {
+        loop_.shard().timers().set(*this, loop_.shard().now());
     }
 }
 

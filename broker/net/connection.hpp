@@ -19,21 +19,22 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asi
 /// The socket of a session: moves octets, knows no rules. Waits for the socket to be readable and then
 /// receives into the loop's one buffer, so an idle connection has none. Belongs to its loop, and goes when
 /// the last wait has come back.
-class Connection {
+class Connection final : private Timer {
   public:
     Connection(Loop& loop, Socket socket, Peer peer);
     ~Connection();
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
 
     void start() { look(); }
     /// The session has something to write, wants to be read again, or is over.
     void look();
-    void on_tick();
     /// Over at once, whatever is open.
     void drop();
 
   private:
+    // Timer
+    void due() override;
+    /// To be called when something is due that was not, or earlier than it was.
+    void set_timer();
     void arm_read();
     void arm_write();
     void on_readable();

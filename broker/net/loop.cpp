@@ -21,7 +21,7 @@ using boost::system::error_code;
 
 /// Handlers a turn, while there is much to do.
 constexpr int handlers_a_turn = 16;
-constexpr std::chrono::milliseconds tick_interval{250};
+
 constexpr std::chrono::milliseconds pause_after_interruption{10};
 
 int make_eventfd() {
@@ -192,27 +192,32 @@ void Loop::arm_wake_up() {
 void Loop::arm_tick() {
     if (ticking_ || connections_.empty()) return;
     ticking_ = true;
-    tick_.expires_after(tick_interval);
+    tick_.expires_after(TimerWheel::tick);
     tick_.async_wait([this](error_code error) {
         ticking_ = false;
         if (error) return;
         shard_.set_now(std::chrono::steady_clock::now());
-        look_at_all();
+        look_at_time();
         arm_tick();
     });
 }
 
-void Loop::look_at_all() {
-    const bool late = stopping_ && shard_.now() >= drop_at_;
+void Loop::look_at_time() {
     try {
-        std::vector<Connection*> all;
-        all.reserve(connections_.size());
-        for (const auto& [connection, owned] : connections_) all.push_back(connection);
-        for (Connection* connection : all)
-            if (connections_.contains(connection)) late ? connection->drop() : connection->on_tick();
+        shard_.say_refused_logins();
+        shard_.timers().advance(shard_.now());
+        if (stopping_ && shard_.now() >= drop_at_) drop_all();
     } catch (const std::exception& error) {
         spdlog::error("shard {} has missed a tick: {}", shard_.index(), error.what());
     }
+}
+
+void Loop::drop_all() {
+    std::vector<Connection*> all;
+    all.reserve(connections_.size());
+    for (const auto& [connection, owned] : connections_) all.push_back(connection);
+    for (Connection* connection : all)
+        if (connections_.contains(connection)) connection->drop();
 }
 
 void Loop::touched(Session& session) {

@@ -85,7 +85,8 @@ class Loop final : public ShardLoop, public SessionHost {
     void end_turn();
     void arm_wake_up();
     void arm_tick();
-    void look_at_all();
+    void look_at_time();
+    void drop_all();
     /// Null: it is not to be served. The socket is closed then, and when it throws.
     Connection* serve(int socket);
     bool finished();

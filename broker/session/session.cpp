@@ -296,9 +296,19 @@ std::chrono::milliseconds Session::timeout_check_interval() const {
     return timeout.count() == 0 ? longest : std::min(longest, timeout);
 }
 
+Shard::Time Session::next_tick() const {
+    if (life_.stage() == Stage::ending || life_.stage() == Stage::giving_up) return shard_.now();
+    Shard::Time next = life_.deadline();
+    if (life_.deaf()) return next;
+    if (waiting_login_) next = std::min(next, waiting_login_->at);
+    if (heartbeat_ != 0) next = std::min({next, next_heartbeat_, next_check_});
+    if (life_.running()) next = std::min(next, next_timeout_check_);
+    return next;
+}
+
 void Session::on_tick() {
     const Shard::Time now = shard_.now();
-    look_at_logins();
+    log_in_when_due();
     if (life_.deaf()) {
         if (life_.expired(now)) deadline_passed(output_.empty());
         return;

@@ -71,8 +71,9 @@ class Session final : public Resident {
     /// `bytes` begin with the tail. What is left of them is the new tail.
     void on_bytes(std::string_view bytes);
     void on_peer_gone();
-    /// At least four times a second.
+    /// At next_tick() at the latest, as it is when the session was looked at last; better too often than not.
     void on_tick();
+    Shard::Time next_tick() const;
     /// While it is not read, about once a second. Octets of the peer's are waiting: it is alive.
     void on_octets_waiting() { received_ = true; }
     /// And the peer has closed its side, behind what it has said.
@@ -225,7 +226,7 @@ class Session final : public Resident {
     void refuse_login(std::string_view mechanism, std::string_view reason);
     /// Of its user; empty if there is none of that name.
     std::string_view throttled_user() const;
-    void look_at_logins();
+    void log_in_when_due();
 
     // session_end.cpp
     void close_connection(protocol::ConnectionReply code, std::string_view text,
@@ -256,6 +257,12 @@ class Session final : public Resident {
     /// What the handshake waits for.
     std::string_view awaited() const;
 
+    /// On to that stage, if it may follow; who moves the octets hears of its deadline.
+    bool enter(Stage next, Shard::Time deadline = SessionLife::never) {
+        if (!life_.enter(next, deadline)) return false;
+        touch();
+        return true;
+    }
     bool held() const { return gates_ != 0 && life_.stage() != Stage::closing; }
     void set_gate(Gate gate, bool shut);
     void hold_consumers();

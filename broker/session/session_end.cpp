@@ -29,7 +29,7 @@ void Session::raise(Channel* channel, const protocol::Exception& exception, prot
 
 void Session::close_connection(protocol::ConnectionReply code, std::string_view text,
                                protocol::MethodId cause, Stage next) {
-    if (!life_.enter(Stage::ending)) return;
+    if (!enter(Stage::ending)) return;
     const std::string said = protocol::reply_text(code, text);
     const auto number = static_cast<std::uint16_t>(code);
     say_end(log::Level::warning, fmt::format("{} {}", number, protocol::printable(said)), number, said);
@@ -38,7 +38,7 @@ void Session::close_connection(protocol::ConnectionReply code, std::string_view 
 }
 
 void Session::close_by_client(const connection::Close& method) {
-    if (!life_.enter(Stage::ending)) return;
+    if (!enter(Stage::ending)) return;
     say_end(
         log::Level::info,
         fmt::format("the client closed it: {} {}", method.reply_code, protocol::quoted(method.reply_text)),
@@ -63,12 +63,12 @@ void Session::on_peer_gone() {
 
 void Session::end_without_a_word() {
     last_word_ = {};
-    life_.enter(Stage::ending);
+    enter(Stage::ending);
     if (life_.stage() == Stage::ending || life_.stage() == Stage::giving_up) {
         // A commit is answered when the disk has room, and they may be what fills it.
         if (waiting()) give_up_queues();
         go_on_ending();
-    } else if (life_.enter(Stage::dropped)) {
+    } else if (enter(Stage::dropped)) {
         touch();
     }
 }
@@ -92,7 +92,10 @@ void Session::stop(bool journal_failed) {
             return;
         case Stage::ending:
         case Stage::giving_up: return;  // its last word is still to be said
-        case Stage::leaving: life_.hurry(shard_.now() + close_timeout()); return;
+        case Stage::leaving:
+            life_.hurry(shard_.now() + close_timeout());
+            touch();
+            return;
         default: leave();
     }
 }
@@ -104,7 +107,7 @@ void Session::drop() {
         while (!give_up()) {
         }
     output_.clear();
-    if (life_.enter(Stage::dropped)) touch();
+    if (enter(Stage::dropped)) touch();
 }
 
 void Session::fail(const char* what) noexcept {
@@ -130,7 +133,7 @@ void Session::fail(const char* what) noexcept {
 
 void Session::go_on_ending() {
     if (!questions_.empty() || !after_answers_.empty()) return;
-    if (life_.stage() == Stage::ending) life_.enter(Stage::giving_up);
+    if (life_.stage() == Stage::ending) enter(Stage::giving_up);
     if (life_.stage() != Stage::giving_up) return;
     const bool all = give_up();
     if (questions_.empty()) all ? say_last_word() : go_on_later([] {});
@@ -163,28 +166,27 @@ void Session::say_last_word() {
                                   .reply_text = protocol::reply_text(close->code, close->text),
                                   .class_id = close->cause.class_id,
                                   .method_id = close->cause.method_id});
-        life_.enter(close->next,
-                    shard_.now() + (close->next == Stage::silent ? shard_.settings().failed_login_delay
-                                                                 : close_timeout()));
+        enter(close->next, shard_.now() + (close->next == Stage::silent ? shard_.settings().failed_login_delay
+                                                                        : close_timeout()));
         read_on();
     } else if (std::holds_alternative<CloseOk>(last_word_)) {
         send(0, connection::CloseOk{});
         leave();
     } else {
         output_.clear();
-        life_.enter(Stage::dropped);
+        enter(Stage::dropped);
     }
     touch();
 }
 
 void Session::leave() {
-    life_.enter(Stage::leaving, shard_.now() + close_timeout());
+    enter(Stage::leaving, shard_.now() + close_timeout());
     touch();
 }
 
 void Session::fall_silent() {
     say_end(log::Level::warning, fmt::format("what came was not {}", awaited()));
-    life_.enter(Stage::silent, shard_.now() + shard_.settings().failed_login_delay);
+    enter(Stage::silent, shard_.now() + shard_.settings().failed_login_delay);
     touch();
 }
 

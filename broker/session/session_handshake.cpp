@@ -48,7 +48,7 @@ bool Session::header_received(std::string_view header) {
                                   .server_properties = protocol::TableView(properties),
                                   .mechanisms = "PLAIN AMQPLAIN",
                                   .locales = "en_US"});
-        return life_.enter(Stage::start_ok);
+        return enter(Stage::start_ok);
     }
     say_end(log::Level::warning, fmt::format("wrong protocol header {}", protocol::quoted(header)));
     output_.append(protocol::protocol_header());
@@ -125,10 +125,7 @@ std::string_view Session::throttled_user() const {
     return shard_.view().access().find_user(identity_.user) == nullptr ? std::string_view{} : identity_.user;
 }
 
-void Session::look_at_logins() {
-    for (const auth::LoginThrottle::Sum& sum : shard_.logins().sums(shard_.now()))
-        spdlog::warn("{} more logins from {} were refused: {}", sum.failures, sum.network,
-                     sum.user.empty() ? "unknown users" : fmt::format("user {}", protocol::quoted(sum.user)));
+void Session::log_in_when_due() {
     if (!waiting_login_ || shard_.now() < waiting_login_->at || life_.stage() != Stage::start_ok) return;
     const Login attempt = *std::exchange(waiting_login_, std::nullopt);
     log_in(attempt);
@@ -147,7 +144,7 @@ void Session::log_in(const Login& attempt) {
     send(0, connection::Tune{.channel_max = settings.channel_max,
                              .frame_max = settings.frame_max,
                              .heartbeat = static_cast<std::uint16_t>(settings.heartbeat.count())});
-    life_.enter(Stage::tune_ok);
+    enter(Stage::tune_ok);
 }
 
 void Session::refuse_login(std::string_view mechanism, std::string_view reason) {
@@ -167,7 +164,7 @@ void Session::refuse_login(std::string_view mechanism, std::string_view reason) 
                                          fmt::format("Login was refused using authentication mechanism {}. "
                                                      "For details see the broker logfile.",
                                                      mechanism))});
-    life_.enter(Stage::refused, shard_.now() + shard_.settings().failed_login_delay);
+    enter(Stage::refused, shard_.now() + shard_.settings().failed_login_delay);
 }
 
 void Session::tune_ok(const connection::TuneOk& method) {
@@ -191,7 +188,7 @@ void Session::tune_ok(const connection::TuneOk& method) {
     next_heartbeat_ = shard_.now() + std::chrono::milliseconds{heartbeat_ * 500};
     next_check_ = shard_.now() + std::chrono::seconds{heartbeat_};
     next_timeout_check_ = shard_.now() + timeout_check_interval();
-    life_.enter(Stage::open);
+    enter(Stage::open);
 }
 
 void Session::open(const connection::Open& method) {
@@ -204,7 +201,7 @@ void Session::open(const connection::Open& method) {
         return refuse(
             fmt::format("access to vhost '{}' refused for user '{}'", method.virtual_host, identity_.user));
     vhost_ = &shard_.view().vhost(vhost->index);
-    life_.enter(Stage::running);
+    enter(Stage::running);
     send(0, connection::OpenOk{});
     say_opened();
 }

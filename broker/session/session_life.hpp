@@ -44,6 +44,7 @@ class SessionLife {
     bool enter(Stage next, Time deadline = never);
     /// Not later than `deadline`.
     void hurry(Time deadline);
+    Time deadline() const { return deadline_; }
     bool expired(Time now) const { return now >= deadline_; }
 
     bool in_handshake() const { return stage_ < Stage::running; }

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <thread>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "protocol/quoted.hpp"
 #include "protocol/room.hpp"
 
 namespace trilby::broker {
@@ -67,6 +69,12 @@ void Shard::connect(const std::vector<Shard*>& shards) {
     }
     messages_.know(std::move(pools));
     roads_.connect(std::move(roads));
+}
+
+void Shard::say_refused_logins() {
+    for (const auth::LoginThrottle::Sum& sum : logins_.sums(now_))
+        spdlog::warn("{} more logins from {} were refused: {}", sum.failures, sum.network,
+                     sum.user.empty() ? "unknown users" : fmt::format("user {}", protocol::quoted(sum.user)));
 }
 
 void Shard::send_letter(ShardIndex shard, Letter&& letter, std::uint64_t octets) {

@@ -29,6 +29,7 @@
 #include "broker/shard/resident.hpp"
 #include "broker/shard/roads.hpp"
 #include "broker/shard/settings.hpp"
+#include "broker/shard/timers.hpp"
 #include "broker/shard/watermarks.hpp"
 #include "broker/storage/bodies.hpp"
 
@@ -114,6 +115,9 @@ class Shard final : public Audience, private QueueEvents {
     /// The same in whole seconds: each delivery that awaits its acknowledgement notes them.
     std::int64_t seconds() const { return seconds_; }
 
+    /// The loop lets it go on.
+    TimerWheel& timers() { return timers_; }
+
     // ---- Turns.
 
     Turn& turn() { return turn_; }
@@ -129,6 +133,8 @@ class Shard final : public Audience, private QueueEvents {
     std::size_t consumers() const { return consumers_.size(); }
     /// Of who connects to this shard: connections that come together come to one.
     auth::LoginThrottle& logins() { return logins_; }
+    /// Of refused logins, as many as were not said one by one: into the log.
+    void say_refused_logins();
     const letter::Alarm& alarm() const { return alarm_; }
     bool stopping() const { return stopping_; }
     /// A publisher that met a full road: `Resident::room_made` is called when there is room again.
@@ -318,6 +324,7 @@ class Shard final : public Audience, private QueueEvents {
     ShardLoop* loop_ = nullptr;
     Time now_{};
     std::int64_t seconds_ = 0;
+    TimerWheel timers_;
     Turn turn_;
     std::deque<AskerId> line_;  // residents that have more to be taken
     MessagePool messages_;
