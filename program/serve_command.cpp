@@ -5,9 +5,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "broker/log/spdlog_level.hpp"
@@ -29,9 +31,14 @@ struct ServeOptions {
     bool accept_loss = false;
 };
 
+/// A flag with a value that it cannot have.
+struct WrongFlag : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 template <class T>
-T valid(std::expected<T, std::string> parsed) {
-    if (!parsed) throw std::runtime_error(parsed.error());
+T valid(std::string_view flag, std::expected<T, std::string> parsed) {
+    if (!parsed) throw WrongFlag(fmt::format("{}: {}.", flag, parsed.error()));
     return *std::move(parsed);
 }
 
@@ -40,15 +47,17 @@ Configuration configuration_of(const ServeOptions& options) {
     if (!options.listen.empty()) {
         configuration.listeners.clear();
         for (const std::string& address : options.listen)
-            configuration.listeners.push_back(valid(parse_listener(address)));
+            configuration.listeners.push_back(valid("--listen", parse_listener(address)));
     }
     if (!options.definitions.empty()) configuration.definitions = options.definitions;
     if (options.threads != 0) configuration.threads = options.threads;
     if (!options.memory_watermark.empty())
-        configuration.memory_watermark = valid(parse_memory_watermark(options.memory_watermark));
+        configuration.memory_watermark =
+            valid("--memory-watermark", parse_memory_watermark(options.memory_watermark));
     configuration.strict = options.strict;
     configuration.accept_loss = options.accept_loss;
-    if (!options.log_level.empty()) configuration.log_level = valid(parse_log_level(options.log_level));
+    if (!options.log_level.empty())
+        configuration.log_level = valid("--log-level", parse_log_level(options.log_level));
     return configuration;
 }
 
@@ -76,7 +85,12 @@ std::expected<Configuration, std::string> reread(const ServeOptions& options, lo
 
 client::Done serve(const ServeOptions& options, log::Writer& log) {
     const WrittenOut end{log};
-    const Configuration configuration = configuration_of(options);
+    Configuration configuration;
+    try {
+        configuration = configuration_of(options);
+    } catch (const WrongFlag& error) {
+        return client::usage(error.what());
+    }
     log_as_told(configuration, log);
     Server server(configuration);
     server.reread_with([&] { return reread(options, log); });

@@ -33,7 +33,9 @@ std::expected<MemoryWatermark, std::string> parse_memory_watermark(std::string_v
             watermark.fraction <= 1) {
             return watermark;
         }
-    } else if (const auto bytes = parse_byte_size(text); bytes && *bytes > 0) {
+    } else if (const auto bytes = parse_byte_size(text);
+               bytes && *bytes > 0 && text.find_first_not_of("0123456789") != text.npos) {
+        // A bare number is taken for either: 1 for all of the memory, or for one octet.
         return MemoryWatermark{.bytes = *bytes};
     }
     return std::unexpected(

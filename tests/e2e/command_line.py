@@ -265,6 +265,10 @@ class Words(unittest.TestCase):
         self.assertEqual(1, done.stderr.count("\n"), done.stderr)
         return done.stderr
 
+    def test_a_flag_with_a_value_that_it_cannot_have(self):
+        for flag, value in (("--log-level", "loud"), ("--listen", "foo"), ("--memory-watermark", "1.5"), ("--memory-watermark", "1")):
+            self.assertRegex(self.refused("serve", flag, value), f'^trilby serve: {flag}: "{value}" is no ')
+
     def test_a_mistyped_command(self):
         self.assertRegex(self.refused("subscirbe", "#"), "^trilby: .*'subscirbe'.*Did you mean 'subscribe'")
         self.assertRegex(self.refused("journal", "chek"), "^trilby journal: .*'chek'.*Did you mean 'check'")

@@ -292,7 +292,7 @@ TEST_CASE("a memory watermark is a fraction of the limit or a number of bytes") 
     CHECK(parse_memory_watermark("1.0").value().of(1000) == 1000);
     CHECK(parse_memory_watermark("1KiB").value().of(1000) == 1024);
     CHECK(MemoryWatermark{}.of(1ull << 40) == static_cast<std::uint64_t>(0.4 * (1ull << 40)));
-    for (const char* text : {"", "0", "0.0", "1.1", "-0.5", "0.4x", "nan", "40%"}) {
+    for (const char* text : {"", "0", "1", "536870912", "0.0", "1.1", "-0.5", "0.4x", "nan", "40%"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_memory_watermark(text));
     }
