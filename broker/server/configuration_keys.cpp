@@ -58,7 +58,10 @@ std::string shown(const std::vector<Listener>& listeners) {
     return list_of(addresses);
 }
 std::string shown(const MemoryWatermark& watermark) {
-    if (watermark.bytes) return toml_text(byte_size_text(*watermark.bytes));
+    if (watermark.bytes) {
+        const std::string text = byte_size_text(*watermark.bytes);
+        return toml_text(text.find_first_not_of("0123456789") == text.npos ? text + "B" : text);
+    }
     const auto text = fmt::format("{}", watermark.fraction);
     return text.find_first_of(".e") == text.npos ? text + ".0" : text;
 }

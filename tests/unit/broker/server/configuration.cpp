@@ -291,6 +291,7 @@ TEST_CASE("a memory watermark is a fraction of the limit or a number of bytes") 
     CHECK(parse_memory_watermark("0.25").value().of(1000) == 250);
     CHECK(parse_memory_watermark("1.0").value().of(1000) == 1000);
     CHECK(parse_memory_watermark("1KiB").value().of(1000) == 1024);
+    CHECK(parse_memory_watermark("1500001B").value().of(1000) == 1'500'001);
     CHECK(MemoryWatermark{}.of(1ull << 40) == static_cast<std::uint64_t>(0.4 * (1ull << 40)));
     for (const char* text : {"", "0", "1", "536870912", "0.0", "1.1", "-0.5", "0.4x", "nan", "40%"}) {
         CAPTURE(text);
@@ -326,7 +327,7 @@ threads = 3
 busy_poll = "50us"
 backlog_memory = 4097
 disk_watermark = "50MB"
-memory_watermark = "2GiB"
+memory_watermark = "1500001B"
 heartbeat = "90s"
 handshake_timeout = "1500ms"
 consumer_timeout = "0"
@@ -347,7 +348,7 @@ log_level = "debug"
     }
     const auto text = to_toml(changed, [](std::string_view key) { return std::string{key} + "!"; });
     CHECK(text.find("handshake_timeout = \"1500ms\"  # handshake_timeout!\n") != std::string::npos);
-    CHECK(text.find("memory_watermark = \"2GiB\"") != std::string::npos);
+    CHECK(text.find("memory_watermark = \"1500001B\"") != std::string::npos);
     // Whoever adds a key says how it is shown.
     for (const auto key : configuration_keys())
         CHECK_MESSAGE(text.find(std::string{key} + " = ") != std::string::npos, key);
