@@ -71,7 +71,7 @@ std::string stored_arguments(const Binding& binding) {
     return routing::canonical(protocol::TableView(binding.arguments));
 }
 
-[[noreturn]] void refuse(const std::filesystem::path& file, std::string_view reason) {
+[[noreturn]] void refuse_file(const std::filesystem::path& file, std::string_view reason) {
     throw std::runtime_error(fmt::format("the catalog {} {}; nothing was changed", file.string(), reason));
 }
 
@@ -87,14 +87,15 @@ CatalogStore::CatalogStore(const std::filesystem::path& file) {
         // A file of a few octets is empty to SQLite, but somebody's.
         const bool fresh = version == 0 && owner == 0 && database.pragma("page_count") == 0 &&
                            std::filesystem::file_size(file) == 0;
-        if (!fresh && (owner != application_id || version < 1)) refuse(file, "is not a catalog of Trilby");
+        if (!fresh && (owner != application_id || version < 1))
+            refuse_file(file, "is not a catalog of Trilby");
         if (version > schema_version)
-            refuse(file, fmt::format("was written by a newer Trilby (layout {}, this one knows {})", version,
-                                     schema_version));
+            refuse_file(file, fmt::format("was written by a newer Trilby (layout {}, this one knows {})",
+                                          version, schema_version));
         if (!fresh) {
             sqlite::Statement check(database, "PRAGMA quick_check(1)");
             if (const std::string said = check.step() ? check.text(0) : "nothing"; said != "ok")
-                refuse(file, fmt::format("is damaged: {}", said));
+                refuse_file(file, fmt::format("is damaged: {}", said));
         }
         database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512");
         migrate(version);
@@ -103,7 +104,7 @@ CatalogStore::CatalogStore(const std::filesystem::path& file) {
         database.settle_when_closed(true);
     } catch (const sqlite::Error& error) {
         if (error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB)
-            refuse(file, fmt::format("is damaged: {}", error.what()));
+            refuse_file(file, fmt::format("is damaged: {}", error.what()));
         throw;
     }
 }

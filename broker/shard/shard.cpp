@@ -82,8 +82,9 @@ void Shard::send_letter(ShardIndex shard, Letter&& letter, std::uint64_t octets)
         own_letters_.push_back(std::move(letter));
         return;
     }
-    auto owned = std::make_unique<Letter>(std::move(letter));
-    Undo not_sent([&] { letter = std::move(*owned); });
+    auto owned = std::make_unique<Letter>();
+    std::swap(*owned, letter);
+    Undo not_sent([&] { std::swap(*owned, letter); });
     roads_.send(shard, {.kind = Mail::Kind::letter, .block = owned.get()}, octets);
     not_sent.keep();
     owned.release();
@@ -351,8 +352,9 @@ void Shard::tell_queue_gone(ConsumerId consumer) {
 
 void Shard::reply(ReplyTo to, Answer&& answer) {
     if (to.asker == AskerId{}) return;
-    Letter letter = letter::Reply{to, std::move(answer)};
-    Undo not_sent([&] { answer = std::move(std::get<letter::Reply>(letter).answer); });
+    Letter letter = letter::Reply{to, {}};
+    std::swap(std::get<letter::Reply>(letter).answer, answer);
+    Undo not_sent([&] { std::swap(std::get<letter::Reply>(letter).answer, answer); });
     send_letter(shard_of(to.asker), std::move(letter));
     not_sent.keep();
 }
