@@ -25,7 +25,7 @@ ROOMS = {
               "catalog"),
     "session": ("protocol", "routing", "auth", "log", "ids", "message", "asking", "queue", "arguments", "catalog", "operations",
                 "shard"),
-    "net": ("ids", "shard", "session"),
+    "net": ("protocol/room.hpp", "ids", "shard", "session"),
     "server": ("protocol", "routing", "auth", "json", "log", "ids", "message", "journal", "storage", "asking", "queue",
                "arguments", "definitions", "catalog", "operations", "shard", "session", "net"),
     "precompiled": ("protocol",),

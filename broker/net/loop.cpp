@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "protocol/room.hpp"
+
 namespace trilby::broker {
 
 namespace {
@@ -259,6 +261,8 @@ Connection* Loop::serve(int fd) {
         *this, std::move(socket),
         Peer{remote.address().to_string(), remote.port(), local.address().to_string(), local.port()});
     Connection* const added = connection.get();
+    // That a session has news needs no memory afterwards.
+    for (auto* list : {&dirty_, &writing_}) make_room(*list, connections_.size() + 1);
     connections_.emplace(added, std::move(connection));
     return added;
 }

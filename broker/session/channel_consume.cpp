@@ -178,7 +178,7 @@ Subscription* Channel::find_subscription(std::string_view tag) {
 }
 
 Subscription* Channel::find_subscription(std::uint32_t index, ConsumerId id) {
-    Subscription* const there = subscriptions_[index].get();
+    Subscription* const there = index < subscriptions_.size() ? subscriptions_[index].get() : nullptr;
     return there != nullptr && there->end.consumer == id ? there : nullptr;
 }
 

@@ -128,6 +128,10 @@ void Session::fail(const char* what) noexcept {
     } catch (const std::exception&) {  // on_tick tries again
         last_word_ = {};
         life_.enter(Stage::ending);
+        try {
+            touch();
+        } catch (const std::exception&) {  // its next timer will do
+        }
     }
 }
 
