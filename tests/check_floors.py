@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails when a folder includes what stands above it, or folders include each other in a circle. The arrows are drawn in
-docs/architecture.md."""
+"""Fails when a folder includes what stands above it, or folders include each other in a circle. docs/architecture.md and
+broker/README.md say why."""
 import pathlib
 import re
 import sys

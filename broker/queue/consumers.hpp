@@ -13,9 +13,9 @@ namespace trilby::broker {
 
 class Receiver;
 
-/// A consumer as its queue sees it, on the queue's home shard. Two limits, never mixed: `credit` is the
-/// client's (prefetch, in messages not yet acknowledged), `window` is ours (octets handed over and not yet
-/// written).
+/// A consumer as its queue sees it, on the queue's home shard. Limits that are never mixed: `credit` is the
+/// client's (prefetch, in messages not yet acknowledged), `window` is ours (octets under way to another
+/// shard; without end on this one), `held` is the receiver's.
 struct Consumer {
     static constexpr std::int64_t unlimited = std::int64_t{1} << 60;
 

@@ -29,7 +29,9 @@ class Receiver {
 
     /// False: it is being ended, and about to be cancelled. It is passed over.
     bool takes() const { return *takes_; }
-    /// What it keeps of the message it keeps by `arrival`. Throws std::bad_alloc with nothing changed.
+    /// What it keeps of the message it keeps by `arrival`. The queue is in the midst of it: it is settled,
+    /// cancelled or asked for anything only when this has returned. Throws std::bad_alloc with nothing
+    /// changed.
     virtual void deliver(const Delivery& delivery, Arrival& arrival) = 0;
     /// The queue has something for a consumer whose channel hands out shares of its limit. May call
     /// Queue::grant before it returns. Throws std::bad_alloc.

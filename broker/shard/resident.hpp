@@ -37,7 +37,9 @@ class Resident : public Asker {
     ~Resident() = default;
 };
 
-/// A resident's end of a consumer. `Consumer` is the other, at the queue.
+/// A resident's end of a consumer. `Consumer` is the other, at the queue. It begins with Shard::add_consumer
+/// and Shard::ask_queue(ask::Subscribe), gets deliveries once it is answered and has opened its window
+/// (Shard::open_window), settles by Shard::settle, and ends with ask::Cancel and Shard::remove_consumer.
 class Subscriber : public Receiver {
   public:
     virtual Resident& resident() = 0;

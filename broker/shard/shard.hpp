@@ -42,7 +42,7 @@ class ShardLoop {
     virtual void wake() = 0;
     /// A socket accepted elsewhere is to be served here; the loop owns it from now on.
     virtual void adopt(int socket) = 0;
-    /// The broker stops: residents have been told; the loop ends when the last one is gone.
+    /// The broker stops: residents have been told; the loop ends when its last connection is gone.
     virtual void stopping() = 0;
 
   protected:
