@@ -51,29 +51,25 @@ protocol::Outcome<PublishTarget> publish_target(const Caller& caller, std::strin
     return PublishTarget{.exchange = *index, .topic = exchange.type == routing::ExchangeType::topic};
 }
 
-protocol::Outcome<> may_publish_by_key(const Caller& caller, const PublishTarget& target,
-                                       std::string_view key) {
-    if (!target.topic) return {};
-    return caller.may_on_topic(caller.vhost().exchanges[target.exchange], auth::Operation::write, key);
+Refused undecodable_properties(std::string_view raw) {
+    return refuse(ConnectionReply::frame_error,
+                  fmt::format("cannot decode {}", protocol::erlang_octets(raw.substr(0, 64))));
 }
 
 protocol::Outcome<CheckedProperties> check_properties(const Caller& caller, const PublishTarget& target,
-                                                      std::string_view raw, bool takes_replies) {
-    auto properties = protocol::decode_properties(raw);
-    if (!properties)
-        return refuse(ConnectionReply::frame_error,
-                      fmt::format("cannot decode {}", protocol::erlang_octets(raw.substr(0, 64))));
-    const bool wants_direct_reply = properties->reply_to == direct_reply_name;
-    if (wants_direct_reply && !takes_replies)
+                                                      const protocol::Properties& properties,
+                                                      bool takes_replies) {
+    CheckedProperties checked;
+    checked.wants_direct_reply = properties.reply_to == direct_reply_name;
+    if (checked.wants_direct_reply && !takes_replies)
         return refuse(ChannelReply::precondition_failed, "fast reply consumer does not exist");
-    if (properties->user_id)
-        if (auto same = check_user_id(caller, *properties->user_id); !same)
+    if (properties.user_id)
+        if (auto same = check_user_id(caller, *properties.user_id); !same)
             return std::unexpected(same.error());
-    if (properties->expiration)
-        if (auto text = invalid_expiration(*properties->expiration))
+    if (properties.expiration)
+        if (auto text = invalid_expiration(*properties.expiration))
             return refuse(ChannelReply::precondition_failed, *std::move(text));
-    CheckedProperties checked{.properties = *properties, .wants_direct_reply = wants_direct_reply};
-    checked.headers = properties->headers.value_or(protocol::TableView{});
+    checked.headers = properties.headers.value_or(protocol::TableView{});
     const auto [cc, bcc] = checked.headers.find("CC", "BCC");
     checked.has_blind_copies = bcc.has_value();
     if (cc)

@@ -19,19 +19,25 @@ struct PublishTarget {
     bool topic = false;       // each key is to be allowed as well
 };
 protocol::Outcome<PublishTarget> publish_target(const Caller& caller, std::string_view exchange);
-protocol::Outcome<> may_publish_by_key(const Caller& caller, const PublishTarget& target,
-                                       std::string_view key);
+/// For each key; no question but for a topic exchange.
+inline protocol::Outcome<> may_publish_by_key(const Caller& caller, const PublishTarget& target,
+                                              std::string_view key) {
+    if (!target.topic) return {};
+    return caller.may_on_topic(caller.vhost().exchanges[target.exchange], auth::Operation::write, key);
+}
 
-/// Properties with which the broker has something to do. Views into the message.
+/// What in a message's properties concerns the broker. Views into them.
 struct CheckedProperties {
-    protocol::Properties properties;
     protocol::TableView headers{};
     std::vector<std::string_view> more_keys{};  // of CC and BCC
     bool has_blind_copies = false;              // BCC, which nobody is to see
     bool wants_direct_reply = false;            // to the caller, who consumes amq.rabbitmq.reply-to
 };
-/// `raw`: flags and values. `takes_replies`: the caller consumes amq.rabbitmq.reply-to.
+/// `takes_replies`: the caller consumes amq.rabbitmq.reply-to.
 protocol::Outcome<CheckedProperties> check_properties(const Caller& caller, const PublishTarget& target,
-                                                      std::string_view raw, bool takes_replies);
+                                                      const protocol::Properties& properties,
+                                                      bool takes_replies);
+/// 501, for flags and values that do not decode.
+Refused undecodable_properties(std::string_view raw);
 
 }  // namespace trilby::broker

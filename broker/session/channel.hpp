@@ -245,7 +245,7 @@ class Channel {
     /// Remembers the last one.
     protocol::Outcome<const PublishTarget*> target_of(std::string_view exchange);
     Outcome publish_rewritten(const Publication& publication, std::uint8_t flags,
-                              const CheckedProperties& checked);
+                              const protocol::Properties& properties, const CheckedProperties& checked);
     /// By the exchange that was checked last. False as `send_to`.
     bool route(const Publication& publication, std::uint8_t flags, protocol::TableView headers,
                std::span<const std::string_view> more_keys);

@@ -67,6 +67,11 @@ void Channel::deliver(Subscription& subscription, Arrival& arrival, EntryNumber 
     session_.check_output();
 }
 
+// Here, where it is made one with what it calls.
+void Subscription::deliver(const Delivery& delivery, Arrival& arrival) {
+    channel.deliver(*this, arrival, delivery.entry, delivery.redelivered);
+}
+
 void Channel::write_long_delivery(const Subscription& subscription, Arrival& arrival, DeliveryTag tag,
                                   bool redelivered) {
     std::string method = subscription.head.substr(frame_head_size);

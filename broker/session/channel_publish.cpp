@@ -148,10 +148,12 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
         if (!route(publication, flags, {}, {})) publish_when_decided(publication, flags);
         return {};
     }
-    const auto checked = check_properties(caller(), **target, publication.properties(), replies_.consuming);
+    const auto properties = protocol::decode_properties(publication.properties());
+    if (!properties) return undecodable_properties(publication.properties());
+    const auto checked = check_properties(caller(), **target, *properties, replies_.consuming);
     if (!checked) return std::unexpected(checked.error());
     if (checked->wants_direct_reply || checked->has_blind_copies)
-        return publish_rewritten(publication, flags, *checked);
+        return publish_rewritten(publication, flags, *properties, *checked);
     if (!route(publication, flags, checked->headers, checked->more_keys))
         publish_when_decided(publication, flags);
     return {};
@@ -159,8 +161,9 @@ Channel::Outcome Channel::publish_checked(const Publication& publication, std::u
 
 // The broker changes the message itself: a name for the reply, no blind copies.
 Channel::Outcome Channel::publish_rewritten(const Publication& publication, std::uint8_t flags,
+                                            const protocol::Properties& properties,
                                             const CheckedProperties& checked) {
-    protocol::Properties changed = checked.properties;
+    protocol::Properties changed = properties;
     std::string reply_to;
     if (checked.wants_direct_reply) {
         reply_to = ReplyAddress{session_.id(), number_, replies_.secret}.name();

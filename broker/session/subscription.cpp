@@ -8,10 +8,6 @@ namespace trilby::broker {
 
 Subscription::Subscription(Channel& owner) : Subscriber(owner.takes_deliveries()), channel(owner) {}
 
-void Subscription::deliver(const Delivery& delivery, Arrival& arrival) {
-    channel.deliver(*this, arrival, delivery.entry, delivery.redelivered);
-}
-
 void Subscription::wants_grant(ConsumerId) {
     channel.wants_grant(*this);
 }
