@@ -33,8 +33,10 @@ enum class Refusal : std::uint8_t {
 
 /// One for each question, and what any of them may be refused with.
 namespace answer {
-/// By the catalog, the disk, a cancelled consumer's queue, who took a direct reply.
+/// By the catalog, the disk that has settles, a cancelled consumer's queue, who took a direct reply.
 struct Done {};
+/// By the disk, that has what was published when it was asked.
+struct Safe {};
 struct Refused {
     Refusal why;
 };
@@ -59,8 +61,8 @@ struct Got {
     ShardIndex home;     // of the queue
 };
 }  // namespace answer
-using Answer = std::variant<answer::Done, answer::Refused, answer::Counted, answer::Purged, answer::Deleted,
-                            answer::Subscribed, answer::Got>;
+using Answer = std::variant<answer::Done, answer::Safe, answer::Refused, answer::Counted, answer::Purged,
+                            answer::Deleted, answer::Subscribed, answer::Got>;
 
 inline bool is_refused(const Answer& given) {
     return std::holds_alternative<answer::Refused>(given);

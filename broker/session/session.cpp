@@ -16,8 +16,6 @@ namespace connection = protocol::connection;
 namespace {
 /// Ticks come four times a second, so what is nearly due is due.
 constexpr std::chrono::milliseconds tick_slack{300};
-/// The number under which the disk is asked; no question's.
-constexpr std::uint32_t safe_publishes = 0;
 }  // namespace
 
 Session::Session(Shard& shard, Peer peer, SessionHost& loop)
@@ -174,7 +172,7 @@ void Session::confirm_at_end_of_turn(Channel& channel) {
 void Session::confirm_when_safe(Channel& channel, DeliveryTag tag) {
     unsafe_.push_back({channel.number(), channel.serial(), tag});
     Undo not_asked([this] { unsafe_.pop_back(); });
-    shard_.tell_when_publishes_are_safe({id_, safe_publishes});
+    shard_.tell_when_publishes_are_safe({.asker = id_});
     not_asked.keep();
 }
 
@@ -211,7 +209,7 @@ void Session::close_question(std::uint32_t number) {
 }
 
 void Session::answered(std::uint32_t number, const Answer& answer) {
-    if (number == safe_publishes) return confirm_first_of_unsafe();
+    if (std::holds_alternative<answer::Safe>(answer)) return confirm_first_of_unsafe();
     const auto found = questions_.find(number);
     if (found == questions_.end()) return;
     const Question asked = std::move(found->second);

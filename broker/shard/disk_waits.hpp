@@ -15,11 +15,12 @@ class DiskWaits {
     void for_publishes(std::uint64_t position, ReplyTo asker) { publishes_.push_back({position, asker}); }
     void for_settles(std::uint64_t position, ReplyTo asker) { settles_.push_back({position, asker}); }
 
-    /// The disk has come so far. `tell(ReplyTo)` may throw: it is told again the next time.
-    template <class Tell>
-    void answer(std::uint64_t publishes, std::uint64_t settles, Tell tell) {
-        answer(publishes_, publishes, tell);
-        answer(settles_, settles, tell);
+    /// The disk has come so far. `tell…(ReplyTo)` may throw: it is told again the next time.
+    template <class TellPublisher, class TellSettler>
+    void answer(std::uint64_t publishes, TellPublisher tell_publisher, std::uint64_t settles,
+                TellSettler tell_settler) {
+        answer(publishes_, publishes, tell_publisher);
+        answer(settles_, settles, tell_settler);
     }
     /// Nobody can tell when settles are safe; what waits for publishes was not promised, and goes on waiting.
     template <class Tell>

@@ -154,8 +154,9 @@ void Shard::restore(QueueId id, std::uint64_t stored, bool redelivered) {
 bool Shard::look_at_journal() {
     Undo undone([this] { disk_undone_ = true; });
     journal()->look();
-    disk_waits_.answer(journal()->safe_publishes(), journal()->safe_settles(),
-                       [this](ReplyTo asker) { reply(asker, answer::Done{}); });
+    disk_waits_.answer(
+        journal()->safe_publishes(), [this](ReplyTo asker) { reply(asker, answer::Safe{}); },
+        journal()->safe_settles(), [this](ReplyTo asker) { reply(asker, answer::Done{}); });
     undone.keep();
     return true;
 }

@@ -139,11 +139,12 @@ class Shard final : public Audience, private QueueEvents {
     bool stopping() const { return stopping_; }
     /// A publisher that met a full road: `Resident::room_made` is called when there is room again.
     void wait_for_room(AskerId resident) { waiting_for_room_.push_back(resident); }
-    /// Answers `done` when the disk has the publishes that were handed over so far.
+    /// Answers answer::Safe when the disk has the publishes that were handed over so far.
     void tell_when_publishes_are_safe(ReplyTo asker) {
         disk_waits_.for_publishes(journal()->publish_position(), asker);
     }
-    /// Answers `done` when the disk has the settles up to that position; `gone` if the broker stops before.
+    /// Answers answer::Done when the disk has the settles up to that position, Refusal::gone if the broker
+    /// stops before.
     void tell_when_settles_are_safe(std::uint64_t position, ReplyTo asker) {
         disk_waits_.for_settles(position, asker);
     }
